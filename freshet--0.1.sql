@@ -1,0 +1,327 @@
+-- freshet--0.1.sql: the SQL objects of freshet
+--
+-- complain if the script is sourced in psql rather than by CREATE EXTENSION
+\echo Use "CREATE EXTENSION freshet" to load this file. \quit
+
+COMMENT ON SCHEMA freshet IS 'freshet: tables kept equal to queries';
+GRANT USAGE ON SCHEMA freshet TO PUBLIC;
+
+-- The views here belong to the users whose queries they hold.
+CREATE SCHEMA freshet_def;
+COMMENT ON SCHEMA freshet_def IS 'freshet: the definitions of sinks, as views';
+GRANT USAGE ON SCHEMA freshet_def TO PUBLIC;
+
+--
+-- Catalogue
+--
+-- The columns' order is known to src/sink_catalog.c.
+--
+
+CREATE TABLE freshet.sink (
+	relid regclass PRIMARY KEY,
+	definition regclass NOT NULL UNIQUE,
+	kind text NOT NULL CHECK (kind IN ('rollup', 'copy', 'wide view', 'history')),
+	strategy text NOT NULL CHECK (strategy IN ('delta', 'keyed', 'refresh')),
+	refresh_every interval,
+	settings text[] NOT NULL DEFAULT '{}',
+	columns int2[] NOT NULL,
+	paused boolean NOT NULL DEFAULT false,
+	generation bigint NOT NULL DEFAULT 1,
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE freshet.sink IS 'the sinks of this database; written by the functions of freshet';
+COMMENT ON COLUMN freshet.sink.relid IS 'the table that is kept equal to a query';
+COMMENT ON COLUMN freshet.sink.definition IS 'the query, as a view in freshet_def';
+COMMENT ON COLUMN freshet.sink.kind IS 'rollup, copy, wide view or history';
+COMMENT ON COLUMN freshet.sink.strategy IS 'how it is maintained: delta, keyed or refresh';
+COMMENT ON COLUMN freshet.sink.refresh_every IS 'strategy refresh: at most one computation each';
+COMMENT ON COLUMN freshet.sink.settings IS 'settings under which the query is computed, as name=value';
+COMMENT ON COLUMN freshet.sink.columns IS 'attribute numbers of the columns that freshet writes';
+COMMENT ON COLUMN freshet.sink.paused IS 'is the sink left alone?';
+COMMENT ON COLUMN freshet.sink.generation IS 'raised to have the sink built anew';
+COMMENT ON COLUMN freshet.sink.created_at IS 'when the sink was made';
+
+CREATE TABLE freshet.sink_state (
+	relid oid PRIMARY KEY,
+	state text NOT NULL CHECK (state IN ('building', 'live', 'paused', 'failed')),
+	generation bigint NOT NULL,
+	since timestamptz NOT NULL,
+	error text,
+	leaves oid[] NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE freshet.sink_state IS 'states of the sinks; written by the worker alone';
+COMMENT ON COLUMN freshet.sink_state.relid IS 'the sink''s table';
+COMMENT ON COLUMN freshet.sink_state.state IS 'building, live, paused or failed';
+COMMENT ON COLUMN freshet.sink_state.generation IS 'the generation that the state is about; 0 before the first';
+COMMENT ON COLUMN freshet.sink_state.since IS 'when the sink came into this state';
+COMMENT ON COLUMN freshet.sink_state.error IS 'why the sink failed';
+COMMENT ON COLUMN freshet.sink_state.leaves IS 'partitions of the source when the sink was built';
+
+-- Written with every batch: room on the page keeps its updates there.
+CREATE TABLE freshet.applied (
+	id boolean PRIMARY KEY DEFAULT true CHECK (id),
+	slot_name name NOT NULL,
+	system_identifier bigint NOT NULL,
+	dboid oid NOT NULL,
+	lsn pg_lsn NOT NULL,
+	commit_time timestamptz,
+	held_back xid[] NOT NULL DEFAULT '{}',
+	relids oid[] NOT NULL DEFAULT '{}',
+	rows bigint[] NOT NULL DEFAULT '{}',
+	changes bigint[] NOT NULL DEFAULT '{}'
+) WITH (fillfactor = 10);
+COMMENT ON TABLE freshet.applied IS 'what the worker has applied, one row; written by the worker alone, in the transaction of each batch';
+COMMENT ON COLUMN freshet.applied.id IS 'true: there is one row at most';
+COMMENT ON COLUMN freshet.applied.slot_name IS 'the replication slot';
+COMMENT ON COLUMN freshet.applied.system_identifier IS 'the server that the row is about';
+COMMENT ON COLUMN freshet.applied.dboid IS 'the database that the row is about';
+COMMENT ON COLUMN freshet.applied.lsn IS 'the log is applied up to here, but for the transactions held back';
+COMMENT ON COLUMN freshet.applied.commit_time IS 'commit time of the newest transaction applied';
+COMMENT ON COLUMN freshet.applied.held_back IS 'transactions committed before lsn and not applied yet';
+COMMENT ON COLUMN freshet.applied.relids IS 'sinks that the two following columns are about';
+COMMENT ON COLUMN freshet.applied.rows IS 'rows of each sink';
+COMMENT ON COLUMN freshet.applied.changes IS 'source changes applied to each sink';
+
+REVOKE ALL ON freshet.sink, freshet.sink_state, freshet.applied FROM PUBLIC;
+
+-- A dump carries the sinks; after a restore, freshet.rebuild_sink() starts them.
+SELECT pg_catalog.pg_extension_config_dump('freshet.sink', '');
+
+--
+-- Windows
+--
+
+CREATE FUNCTION freshet.tumble(ts timestamptz, size interval,
+	origin timestamptz DEFAULT '2000-01-01 00:00:00+00',
+	OUT window_start timestamptz, OUT window_end timestamptz)
+RETURNS record
+AS 'MODULE_PATHNAME', 'freshet_tumble'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.tumble(timestamptz, interval, timestamptz) IS
+'the time window [window_start, window_end) of length size that holds ts; windows follow each other without gaps, aligned to origin';
+
+CREATE FUNCTION freshet.hop(ts timestamptz, slide interval, size interval,
+	origin timestamptz DEFAULT '2000-01-01 00:00:00+00',
+	OUT window_start timestamptz, OUT window_end timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'freshet_hop'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 5;
+COMMENT ON FUNCTION freshet.hop(timestamptz, interval, interval, timestamptz) IS
+'the time windows [window_start, window_end) of length size that hold ts; one starts every slide, aligned to origin';
+
+-- Put by freshet into the expressions that it compiles, in place of
+-- (x / 1000.0)::float8 and the like: the same value, faster.
+CREATE FUNCTION freshet.int8_ratio(x bigint, divisor bigint)
+RETURNS double precision
+AS 'MODULE_PATHNAME', 'freshet_int8_ratio'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.int8_ratio(bigint, bigint) IS
+'internal: (x / divisor::numeric)::float8, computed without numeric where that is exact';
+
+--
+-- Sinks
+--
+
+CREATE FUNCTION freshet.create_sink(sink text, query text,
+	refresh_every interval DEFAULT NULL, with_data boolean DEFAULT true)
+RETURNS regclass
+AS 'MODULE_PATHNAME', 'freshet_create_sink'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION freshet.create_sink(text, text, interval, boolean) IS
+'make a table and keep it equal to the query; the worker fills it after the commit, or, without data, at freshet.resume_sink()';
+
+CREATE FUNCTION freshet.drop_sink(sink regclass, cascade boolean DEFAULT false)
+RETURNS void
+AS 'MODULE_PATHNAME', 'freshet_drop_sink'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION freshet.drop_sink(regclass, boolean) IS
+'drop a sink, as DROP TABLE does; cascade: with what depends on it';
+
+CREATE FUNCTION freshet.pause_sink(sink regclass)
+RETURNS void
+AS 'MODULE_PATHNAME', 'freshet_pause_sink'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION freshet.pause_sink(regclass) IS
+'leave a sink as it is until freshet.resume_sink()';
+
+CREATE FUNCTION freshet.resume_sink(sink regclass)
+RETURNS void
+AS 'MODULE_PATHNAME', 'freshet_resume_sink'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION freshet.resume_sink(regclass) IS
+'end a pause: bring the sink up to date and keep it so';
+
+CREATE FUNCTION freshet.rebuild_sink(sink regclass)
+RETURNS void
+AS 'MODULE_PATHNAME', 'freshet_rebuild_sink'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION freshet.rebuild_sink(regclass) IS
+'compute a sink anew and write what differs; for a failed or restored sink';
+
+CREATE FUNCTION freshet.verify_sink(sink regclass,
+	OUT missing bigint, OUT unexpected bigint)
+RETURNS record
+AS 'MODULE_PATHNAME', 'freshet_verify_sink'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION freshet.verify_sink(regclass) IS
+'compare a sink with its query at the worker''s snapshot: rows that the sink lacks, rows too many';
+
+CREATE FUNCTION freshet.explain(query text)
+RETURNS SETOF text
+AS 'MODULE_PATHNAME', 'freshet_explain'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION freshet.explain(text) IS
+'how a sink of this query would be maintained, and why';
+
+CREATE FUNCTION freshet.wait(timeout interval DEFAULT '1 minute')
+RETURNS pg_lsn
+AS 'MODULE_PATHNAME', 'freshet_wait'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION freshet.wait(interval) IS
+'return when all that was committed before the call is in every live sink; an error at the timeout';
+
+CREATE FUNCTION freshet.wait(sink regclass, timeout interval)
+RETURNS pg_lsn
+AS 'MODULE_PATHNAME', 'freshet_wait_sink'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION freshet.wait(regclass, interval) IS
+'return when this sink is live and all that was committed before the call is in it; an error at the timeout, or if it is paused or has failed';
+
+--
+-- Triggers
+--
+
+CREATE FUNCTION freshet.refuse_write()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'freshet_refuse_write'
+LANGUAGE C;
+COMMENT ON FUNCTION freshet.refuse_write() IS
+'internal: trigger of sinks, refuses what users would write';
+
+CREATE FUNCTION freshet.on_sql_drop()
+RETURNS event_trigger
+AS 'MODULE_PATHNAME', 'freshet_on_sql_drop'
+LANGUAGE C;
+COMMENT ON FUNCTION freshet.on_sql_drop() IS
+'internal: removes dropped sinks from the catalogue';
+
+CREATE EVENT TRIGGER freshet_on_sql_drop ON sql_drop
+EXECUTE FUNCTION freshet.on_sql_drop();
+COMMENT ON EVENT TRIGGER freshet_on_sql_drop IS
+'removes dropped sinks from freshet''s catalogue';
+
+--
+-- Views
+--
+
+CREATE FUNCTION freshet.sink_stats(OUT relid oid, OUT rows bigint, OUT changes bigint,
+	OUT rate double precision, OUT phase text, OUT rows_done bigint, OUT rows_total bigint,
+	OUT fill_started timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'freshet_sink_stats'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION freshet.sink_stats() IS
+'internal: counters of the sinks; see freshet.status and freshet.progress';
+
+CREATE FUNCTION freshet.worker_stats(OUT pid integer, OUT state text, OUT slot_name text,
+	OUT applied_lsn pg_lsn, OUT applied_commit_time timestamptz, OUT delay interval,
+	OUT held_back integer, OUT batches bigint, OUT changes bigint, OUT wal_lag_bytes bigint,
+	OUT last_error text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'freshet_worker_stats'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1;
+COMMENT ON FUNCTION freshet.worker_stats() IS
+'internal: the worker of this database; see freshet.worker';
+
+-- freshet.applied may have come with a copy of another database, in which
+-- case no sink is live before the worker has rebuilt it.
+CREATE VIEW freshet.status AS
+SELECT s.relid AS sink,
+	s.kind,
+	s.strategy,
+	CASE
+		WHEN s.paused THEN 'paused'
+		WHEN st.relid IS NULL OR a.dboid IS NULL OR st.generation < s.generation THEN 'building'
+		WHEN st.state = 'live' AND w.state = 'catching up' THEN 'catching up'
+		ELSE st.state
+	END AS state,
+	coalesce(x.rows, a.rows[array_position(a.relids, s.relid::oid)]) AS rows,
+	coalesce(x.changes, a.changes[array_position(a.relids, s.relid::oid)]) AS changes,
+	coalesce(x.rate, 0) AS changes_per_second,
+	CASE
+		WHEN NOT s.paused AND st.state = 'live' AND st.generation = s.generation THEN w.delay
+	END AS delay,
+	coalesce(w.applied_lsn, a.lsn) AS applied_lsn,
+	CASE
+		WHEN pg_has_role(c.relowner, 'USAGE') OR pg_has_role('pg_read_all_stats', 'USAGE')
+		THEN st.error
+	END AS error
+FROM freshet.sink s
+	JOIN pg_class c ON c.oid = s.relid
+	LEFT JOIN freshet.sink_state st ON st.relid = s.relid::oid
+	LEFT JOIN freshet.sink_stats() x ON x.relid = s.relid::oid
+	LEFT JOIN freshet.worker_stats() w ON true
+	LEFT JOIN freshet.applied a
+		ON a.dboid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
+COMMENT ON VIEW freshet.status IS 'the sinks of this database and how they do';
+COMMENT ON COLUMN freshet.status.sink IS 'the sink';
+COMMENT ON COLUMN freshet.status.kind IS 'rollup, copy, wide view or history';
+COMMENT ON COLUMN freshet.status.strategy IS 'how it is maintained: delta, keyed or refresh';
+COMMENT ON COLUMN freshet.status.state IS 'building, live, catching up, paused or failed';
+COMMENT ON COLUMN freshet.status.rows IS 'rows of the sink';
+COMMENT ON COLUMN freshet.status.changes IS 'source changes applied since it was made';
+COMMENT ON COLUMN freshet.status.changes_per_second IS 'source changes applied, over the last seconds';
+COMMENT ON COLUMN freshet.status.delay IS 'age of the newest commit applied; zero when nothing is left to apply';
+COMMENT ON COLUMN freshet.status.applied_lsn IS 'the log is applied up to here';
+COMMENT ON COLUMN freshet.status.error IS 'why the sink failed; for its owner and pg_read_all_stats';
+
+CREATE VIEW freshet.progress AS
+SELECT s.relid AS sink,
+	x.phase,
+	x.rows_done,
+	x.rows_total,
+	CASE
+		WHEN x.rows_total > 0
+		THEN least(100.0, round(100.0 * x.rows_done / x.rows_total, 1))
+	END AS percent,
+	x.fill_started AS started_at,
+	CASE
+		WHEN x.rows_done > 0 AND x.rows_total > 0
+		THEN x.fill_started + (clock_timestamp() - x.fill_started) *
+			greatest(1.0, x.rows_total / x.rows_done::double precision)
+	END AS eta
+FROM freshet.sink s
+	JOIN freshet.sink_stats() x ON x.relid = s.relid::oid
+WHERE x.phase IS NOT NULL;
+COMMENT ON VIEW freshet.progress IS 'the sinks that are being filled';
+COMMENT ON COLUMN freshet.progress.sink IS 'the sink';
+COMMENT ON COLUMN freshet.progress.phase IS 'waiting, scanning or catching up';
+COMMENT ON COLUMN freshet.progress.rows_done IS 'rows of the source read';
+COMMENT ON COLUMN freshet.progress.rows_total IS 'rows of the source, estimated';
+COMMENT ON COLUMN freshet.progress.percent IS 'part of the rows that is done';
+COMMENT ON COLUMN freshet.progress.started_at IS 'when it began';
+COMMENT ON COLUMN freshet.progress.eta IS 'when it will be done, at the present speed';
+
+CREATE VIEW freshet.worker AS
+SELECT w.pid,
+	w.state,
+	w.slot_name,
+	w.applied_lsn,
+	w.held_back,
+	w.batches,
+	w.changes,
+	w.wal_lag_bytes,
+	w.last_error
+FROM freshet.worker_stats() w;
+COMMENT ON VIEW freshet.worker IS 'the worker of this database';
+COMMENT ON COLUMN freshet.worker.pid IS 'its process; null when it does not run';
+COMMENT ON COLUMN freshet.worker.state IS 'starting, idle, batch, catching up, backoff or not running';
+COMMENT ON COLUMN freshet.worker.slot_name IS 'its replication slot';
+COMMENT ON COLUMN freshet.worker.applied_lsn IS 'the log is applied up to here';
+COMMENT ON COLUMN freshet.worker.held_back IS 'transactions that await a later snapshot';
+COMMENT ON COLUMN freshet.worker.batches IS 'batches since it started';
+COMMENT ON COLUMN freshet.worker.changes IS 'source changes applied since it started';
+COMMENT ON COLUMN freshet.worker.wal_lag_bytes IS 'log that is not applied yet';
+COMMENT ON COLUMN freshet.worker.last_error IS 'the newest error; for pg_read_all_stats';
+
+GRANT SELECT ON freshet.status, freshet.progress, freshet.worker TO PUBLIC;

@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * analyze.h
+ *		From a query to a plan, or a refusal by name.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_ANALYZE_H
+#define FRESHET_ANALYZE_H
+
+#include "plan.h"
+
+/*
+ * Parse and analyze the text of a definition: exactly one SELECT without
+ * parameters, else an error.  Runs with the rights of the current user.
+ */
+extern Query *analyze_query_text(const char *query);
+
+/*
+ * Choose the strategy of a rewritten-free Query (as parse analysis or
+ * get_view_query() gives it; it is not modified) and make its plan in the
+ * current memory context.  Raises ERRCODE_FEATURE_NOT_SUPPORTED, naming the
+ * construct, with a HINT, if no strategy can maintain it.
+ */
+extern DeltaPlan *analyze_delta(const Query *query);
+
+/*
+ * Check what a source must be: permanent, not foreign, not a system
+ * catalogue, not under row security for userid, SELECT granted to userid (on
+ * the table or on every column used), and so on.  Raises an error by name.
+ */
+extern void analyze_check_source(const DeltaPlan *plan, Oid userid);
+
+/*
+ * True if the replica identity of the source gives the old values of all
+ * columns that the plan uses.  For a partitioned table: of every leaf.
+ * insufficient (may be NULL) receives the OIDs of the tables that lack it.
+ */
+extern bool analyze_identity_suffices(const DeltaPlan *plan, List **insufficient);
+
+/* Lines that tell a person the strategy and the reason, as List of char *. */
+extern List *analyze_explain(const Query *query);
+
+#endif							/* FRESHET_ANALYZE_H */

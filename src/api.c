@@ -1,0 +1,327 @@
+/*-------------------------------------------------------------------------
+ *
+ * api.c
+ *		The SQL functions on sinks that exist, and freshet.explain().
+ *
+ * All run with the rights of the caller, who must own the sink.  What they
+ * change is the sink's row in freshet.sink; the worker acts on it at its next
+ * batch, which the commit wakes.
+ *
+ * A sink's row is changed under SHARE UPDATE EXCLUSIVE on its table: it
+ * conflicts with itself and with DROP TABLE, but neither with readers nor
+ * with the worker's writes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "replication/origin.h"
+#include "storage/lmgr.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+
+#include "analyze.h"
+#include "api.h"
+#include "sink_catalog.h"
+
+PG_FUNCTION_INFO_V1(freshet_drop_sink);
+PG_FUNCTION_INFO_V1(freshet_pause_sink);
+PG_FUNCTION_INFO_V1(freshet_resume_sink);
+PG_FUNCTION_INFO_V1(freshet_rebuild_sink);
+PG_FUNCTION_INFO_V1(freshet_explain);
+
+char *
+api_relation_name(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+}
+
+void
+api_run(const char *command)
+{
+	int			rc;
+
+	SPI_connect();
+	rc = SPI_execute(command, false, 0);
+	if (rc < 0)
+		elog(ERROR, "\"%s\" failed: %s", command, SPI_result_code_string(rc));
+	SPI_finish();
+}
+
+bool
+api_may_see_errors(Oid relid)
+{
+	return freshet_owns_relation(relid, GetUserId()) ||
+		has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
+/* The rights are checked before the lock is waited for, and after it. */
+Sink *
+api_open_sink(Oid relid, LOCKMODE lockmode)
+{
+	for (int i = 0; i < 2; i++)
+	{
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("relation with OID %u does not exist", relid)));
+		if (!freshet_owns_relation(relid, GetUserId()))
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+		if (i == 0)
+			LockRelationOid(relid, lockmode);
+	}
+	return sink_get(relid);
+}
+
+/*
+ * The launcher takes this origin for the wish for a worker.  Two sessions
+ * must not make it at once, or one would fail at the catalogue's unique
+ * index; the lock on the database is kept to the end of the transaction.
+ *
+ * The caller has changed freshet.sink in this transaction, and thereby keeps
+ * the worker from dropping the origin with what it thinks the last sink.
+ */
+void
+api_ensure_origin(void)
+{
+	char		name[NAMEDATALEN];
+
+	freshet_object_name(MyDatabaseId, name);
+	if (replorigin_by_name(name, true) == InvalidRepOriginId)
+	{
+		LockSharedObject(DatabaseRelationId, MyDatabaseId, 0, ShareUpdateExclusiveLock);
+		if (replorigin_by_name(name, true) == InvalidRepOriginId)
+			(void) replorigin_create(name);
+	}
+	freshet_wake_launcher_at_commit();
+}
+
+/*
+ * An internal dependency: DROP TABLE of the sink takes the view along, and
+ * what would drop the view, as DROP TABLE source CASCADE, drops the sink.
+ * A dump does not carry it, hence the look whether it is there.
+ */
+void
+api_tie_definition(Oid relid, Oid viewid)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		tied = false;
+	ObjectAddress table;
+	ObjectAddress view;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(viewid));
+	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend dep = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (dep->deptype == DEPENDENCY_INTERNAL && dep->refclassid == RelationRelationId &&
+			dep->refobjid == relid)
+			tied = true;
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	if (tied)
+		return;
+
+	ObjectAddressSet(table, RelationRelationId, relid);
+	ObjectAddressSet(view, RelationRelationId, viewid);
+	recordDependencyOn(&view, &table, DEPENDENCY_INTERNAL);
+	CommandCounterIncrement();
+}
+
+static void
+check_may_change(const char *function)
+{
+	shmem_require_setup();
+	PreventCommandIfReadOnly(function);
+	PreventCommandDuringRecovery(function);
+	PreventCommandIfParallelMode(function);
+}
+
+/*
+ * drop_sink(sink regclass, cascade boolean)
+ *
+ * As a command, so that event triggers see it, ours among them; which may be
+ * disabled, therefore the look whether the row is gone.
+ */
+Datum
+freshet_drop_sink(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	bool		cascade = PG_GETARG_BOOL(1);
+
+	PreventCommandIfReadOnly("freshet.drop_sink()");
+	PreventCommandDuringRecovery("freshet.drop_sink()");
+	(void) api_open_sink(relid, AccessExclusiveLock);
+
+	api_run(psprintf("DROP TABLE %s%s", api_relation_name(relid), cascade ? " CASCADE" : ""));
+	(void) sink_catalog_delete(relid);
+	PG_RETURN_VOID();
+}
+
+/* pause_sink(sink regclass) */
+Datum
+freshet_pause_sink(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	Sink	   *sink;
+
+	check_may_change("freshet.pause_sink()");
+	sink = api_open_sink(relid, ShareUpdateExclusiveLock);
+	if (!sink->paused)
+		sink_catalog_update(relid, true, false);
+	PG_RETURN_VOID();
+}
+
+/*
+ * resume_sink(sink regclass)
+ *
+ * What happened during the pause is not kept: the sink is brought up to date
+ * as by rebuild_sink().
+ */
+Datum
+freshet_resume_sink(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	Sink	   *sink;
+
+	check_may_change("freshet.resume_sink()");
+	sink = api_open_sink(relid, ShareUpdateExclusiveLock);
+	if (sink->paused)
+	{
+		sink_catalog_update(relid, false, true);
+		api_ensure_origin();
+	}
+	PG_RETURN_VOID();
+}
+
+/*
+ * rebuild_sink(sink regclass)
+ *
+ * Also makes what a dump does not carry.
+ */
+Datum
+freshet_rebuild_sink(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	Sink	   *sink;
+
+	check_may_change("freshet.rebuild_sink()");
+	sink = api_open_sink(relid, ShareUpdateExclusiveLock);
+	api_tie_definition(relid, sink->viewid);
+	sink_catalog_update(relid, false, true);
+	api_ensure_origin();
+	PG_RETURN_VOID();
+}
+
+/*
+ * What stands between the query and a sink of the current user, as a list of
+ * char *.  Errors become lines; a subtransaction cleans up after them.
+ */
+static List *
+find_obstacles(const Query *query)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	DeltaPlan  *volatile plan = NULL;
+	List	   *volatile result = NIL;
+	List	   *insufficient = NIL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		plan = analyze_delta(query);
+		analyze_check_source(plan, GetUserId());
+		if (!analyze_identity_suffices(plan, &insufficient))
+		{
+			ListCell   *lc;
+
+			foreach(lc, insufficient)
+			{
+				Oid			relid = lfirst_oid(lc);
+
+				result = lappend(result, psprintf(freshet_owns_relation(relid, GetUserId()) ?
+												  "create_sink will run ALTER TABLE %s REPLICA "
+												  "IDENTITY FULL" :
+												  "the owner has to run ALTER TABLE %s REPLICA "
+												  "IDENTITY FULL first",
+												  api_relation_name(relid)));
+			}
+		}
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(oldcontext);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(edata);
+		/* a refused query: the explanation says so already */
+		if (plan != NULL)
+			result = lappend(result, psprintf("create_sink would fail: %s", edata->message));
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+	return result;
+}
+
+/* explain(query text) */
+Datum
+freshet_explain(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Query	   *query = analyze_query_text(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	List	   *lines = list_concat(analyze_explain(query), find_obstacles(query));
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	foreach(lc, lines)
+	{
+		Datum		value = CStringGetTextDatum((char *) lfirst(lc));
+		bool		isnull = false;
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &isnull);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * api.h
+ *		What the files of the SQL functions share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_API_H
+#define FRESHET_API_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "storage/lockdefs.h"
+
+#include "shmem.h"
+#include "sink.h"
+
+/* Lock the table of a sink and read the sink; an error if it is none or the
+ * current user does not own it. */
+extern Sink *api_open_sink(Oid relid, LOCKMODE lockmode);
+
+/* May the current user read the sink's error messages? */
+extern bool api_may_see_errors(Oid relid);
+
+/* Make the replication origin of this database, which asks for a worker. */
+extern void api_ensure_origin(void);
+
+/* Have DROP TABLE of the sink take the definition along, and the other way. */
+extern void api_tie_definition(Oid relid, Oid viewid);
+
+/* Quoted, with its schema. */
+extern char *api_relation_name(Oid relid);
+
+/* Run a command as the current user. */
+extern void api_run(const char *command);
+
+/* Microseconds from now on at which an interval given by a user ends. */
+extern TimestampTz api_deadline(const Interval *timeout);
+
+/* Raise the error of a wait that took too long; slot may be NULL. */
+extern void api_timeout_error(const char *what, WorkerSlot *slot) pg_attribute_noreturn();
+
+#endif							/* FRESHET_API_H */

@@ -1,0 +1,342 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply.c
+ *		Write rows of a sink, and yield them as changes of the sink.
+ *
+ * Rows are written at the level of the executor, found through the sink's key
+ * index: no SQL is run.  The worker is the only writer of a sink, so a row
+ * found stays the current one until it is written here; users' writes are
+ * refused by a trigger, and what they do in spite of it (ALTER TABLE) waits
+ * for the lock that is held until the end of the batch.
+ *
+ * Constraints, indexes on expressions and triggers of the sink's table are
+ * its owner's code.  Everything between writer_open() and writer_close() runs
+ * in the sandbox of the owner, which the caller enters; triggers queued by
+ * the writes are run by writer_close(), inside it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/heapam.h"
+#include "access/heaptoast.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "parser/parse_relation.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "apply.h"
+#include "decoder.h"
+
+/*
+ * Does the index serve to find a row by the keys of the plan?  Its columns
+ * must be the keys, in any order.
+ */
+static bool
+is_key_index(SinkWriter *writer, Relation index)
+{
+	DeltaPlan  *plan = writer->sink->plan;
+	Form_pg_index form = index->rd_index;
+
+	if (!form->indisunique || !form->indisvalid || !form->indimmediate ||
+		form->indnkeyatts != plan->nkeys ||
+		RelationGetIndexPredicate(index) != NIL)
+		return false;
+
+	for (int i = 0; i < form->indnkeyatts; i++)
+	{
+		AttrNumber	attno = form->indkey.values[i];
+		int			k;
+
+		for (k = 0; k < plan->nkeys; k++)
+		{
+			if (writer->attnos[plan->keys[k].column] == attno &&
+				plan->keys[k].collation == index->rd_indcollation[i])
+				break;
+		}
+		if (k == plan->nkeys)
+			return false;
+		writer->key_order[i] = k;
+	}
+	return true;
+}
+
+static void
+open_key_index(SinkWriter *writer)
+{
+	int			nkeys = writer->sink->plan->nkeys;
+	ResultRelInfo *rri = writer->result_rel;
+
+	writer->key_index = NULL;
+	if (nkeys == 0)
+		return;
+
+	writer->key_order = palloc(nkeys * sizeof(int));
+	for (int i = 0; i < rri->ri_NumIndices; i++)
+	{
+		if (is_key_index(writer, rri->ri_IndexRelationDescs[i]))
+		{
+			writer->key_index = rri->ri_IndexRelationDescs[i];
+			break;
+		}
+	}
+	if (writer->key_index == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sink \"%s\" has lost the unique index on its key",
+						RelationGetRelationName(writer->rel)),
+				 errhint("Create the unique index anew (with NULLS NOT DISTINCT) and call "
+						 "freshet.rebuild_sink().")));
+
+	writer->scan_keys = palloc0(nkeys * sizeof(ScanKeyData));
+	for (int i = 0; i < nkeys; i++)
+	{
+		Oid			opfamily = writer->key_index->rd_opfamily[i];
+		Oid			opcintype = writer->key_index->rd_opcintype[i];
+		Oid			eqop = get_opfamily_member(opfamily, opcintype, opcintype,
+											   BTEqualStrategyNumber);
+
+		ScanKeyEntryInitialize(&writer->scan_keys[i], 0, i + 1, BTEqualStrategyNumber,
+							   InvalidOid, writer->key_index->rd_indcollation[i],
+							   get_opcode(eqop), (Datum) 0);
+	}
+}
+
+SinkWriter *
+writer_open(Sink *sink, ChangeSet *emit)
+{
+	SinkWriter *writer = palloc0(sizeof(SinkWriter));
+	DeltaPlan  *plan = sink->plan;
+
+	writer->sink = sink;
+	writer->emit = sink->has_dependants ? emit : NULL;
+	writer->rel = table_open(sink->relid, RowExclusiveLock);
+
+	writer->estate = CreateExecutorState();
+	writer->result_rel = makeNode(ResultRelInfo);
+	freshet_init_result_relation(writer->estate, writer->result_rel, writer->rel);
+	writer->estate->es_output_cid = GetCurrentCommandId(true);
+	EvalPlanQualInit(&writer->epqstate, writer->estate, NULL, NIL, -1);
+	AfterTriggerBeginQuery();
+	ExecOpenIndices(writer->result_rel, false);
+
+	writer->attnos = palloc(plan->ncolumns * sizeof(AttrNumber));
+	for (int i = 0; i < plan->ncolumns; i++)
+		writer->attnos[i] = sink_column_attno(sink, i);
+
+	writer->old_slot = table_slot_create(writer->rel, NULL);
+	writer->new_slot = table_slot_create(writer->rel, NULL);
+	open_key_index(writer);
+	writer_make_visible();
+	return writer;
+}
+
+void
+writer_close(SinkWriter *writer)
+{
+	if (writer->index_scan != NULL)
+		index_endscan(writer->index_scan);
+	AfterTriggerEndQuery(writer->estate);
+	ExecDropSingleTupleTableSlot(writer->old_slot);
+	ExecDropSingleTupleTableSlot(writer->new_slot);
+	ExecCloseIndices(writer->result_rel);
+	EvalPlanQualEnd(&writer->epqstate);
+	ExecResetTupleTable(writer->estate->es_tupleTable, false);
+	FreeExecutorState(writer->estate);
+	table_close(writer->rel, NoLock);
+	pfree(writer);
+}
+
+void
+writer_make_visible(void)
+{
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+}
+
+/* The one row of a sink without a key. */
+static bool
+find_only_row(SinkWriter *writer)
+{
+	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
+	bool		found = table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot);
+
+	if (found)
+		ExecMaterializeSlot(writer->old_slot);
+	table_endscan(scan);
+	return found;
+}
+
+bool
+writer_find(SinkWriter *writer, const Datum *keys, const bool *nulls)
+{
+	int			nkeys = writer->sink->plan->nkeys;
+
+	ExecClearTuple(writer->old_slot);
+	if (writer->key_index == NULL)
+		return find_only_row(writer);
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		ScanKey		key = &writer->scan_keys[i];
+		int			k = writer->key_order[i];
+
+		key->sk_flags = nulls[k] ? (SK_ISNULL | SK_SEARCHNULL) : 0;
+		key->sk_argument = nulls[k] ? (Datum) 0 : keys[k];
+	}
+
+	if (writer->index_scan == NULL)
+		writer->index_scan = freshet_index_beginscan(writer->rel, writer->key_index,
+													 GetActiveSnapshot(), nkeys);
+	else
+		writer->index_scan->xs_snapshot = GetActiveSnapshot();
+	index_rescan(writer->index_scan, writer->scan_keys, nkeys, NULL, 0);
+	return index_getnext_slot(writer->index_scan, ForwardScanDirection, writer->old_slot);
+}
+
+bool
+writer_fetch(SinkWriter *writer, ItemPointer tid)
+{
+	return table_tuple_fetch_row_version(writer->rel, tid, GetActiveSnapshot(),
+										 writer->old_slot);
+}
+
+Datum
+writer_old_value(SinkWriter *writer, int column, bool *isnull)
+{
+	return slot_getattr(writer->old_slot, writer->attnos[column], isnull);
+}
+
+/* A row for other sinks, as one that came from the log would be. */
+static void
+emit_change(SinkWriter *writer, TupleTableSlot *old, TupleTableSlot *new)
+{
+	ChangeList *list;
+	HeapTuple	old_tuple = NULL;
+	HeapTuple	new_tuple = NULL;
+	TupleDesc	desc = RelationGetDescr(writer->rel);
+
+	if (writer->emit == NULL)
+		return;
+
+	if (old != NULL)
+		old_tuple = ExecCopySlotHeapTuple(old);
+	if (old_tuple != NULL && HeapTupleHasExternal(old_tuple))
+		old_tuple = toast_flatten_tuple(old_tuple, desc);
+	if (new != NULL)
+		new_tuple = ExecCopySlotHeapTuple(new);
+	if (new_tuple != NULL && HeapTupleHasExternal(new_tuple))
+		new_tuple = toast_flatten_tuple(new_tuple, desc);
+
+	list = change_set_get_list(writer->emit, writer->sink->relid, true);
+	change_list_add(list, CHANGE_ROW, decoder_layout(writer->rel), old_tuple, new_tuple);
+}
+
+/*
+ * Fill new_slot: the plan's columns from the values, the columns that the
+ * owner added from the old row, if any, or null.
+ */
+static void
+fill_new_slot(SinkWriter *writer, const Datum *values, const bool *nulls, TupleTableSlot *old)
+{
+	TupleTableSlot *slot = writer->new_slot;
+	int			natts = slot->tts_tupleDescriptor->natts;
+	int			ncolumns = writer->sink->plan->ncolumns;
+
+	ExecClearTuple(slot);
+	if (old != NULL)
+	{
+		slot_getallattrs(old);
+		memcpy(slot->tts_values, old->tts_values, natts * sizeof(Datum));
+		memcpy(slot->tts_isnull, old->tts_isnull, natts * sizeof(bool));
+	}
+	else
+		memset(slot->tts_isnull, true, natts * sizeof(bool));
+
+	for (int i = 0; i < ncolumns; i++)
+	{
+		slot->tts_values[writer->attnos[i] - 1] = values[i];
+		slot->tts_isnull[writer->attnos[i] - 1] = nulls[i];
+	}
+	ExecStoreVirtualTuple(slot);
+}
+
+void
+writer_insert(SinkWriter *writer, const Datum *values, const bool *nulls)
+{
+	fill_new_slot(writer, values, nulls, NULL);
+	ExecSimpleRelationInsert(writer->result_rel, writer->estate, writer->new_slot);
+	emit_change(writer, NULL, writer->new_slot);
+	writer->inserted++;
+	ResetPerTupleExprContext(writer->estate);
+}
+
+static bool
+row_is_same(SinkWriter *writer, const Datum *values, const bool *nulls)
+{
+	TupleDesc	desc = RelationGetDescr(writer->rel);
+	int			ncolumns = writer->sink->plan->ncolumns;
+
+	for (int i = 0; i < ncolumns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, writer->attnos[i] - 1);
+		bool		isnull;
+		Datum		old = writer_old_value(writer, i, &isnull);
+
+		if (isnull != nulls[i] ||
+			(!isnull && !datum_image_eq(old, values[i], att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
+}
+
+void
+writer_update(SinkWriter *writer, const Datum *values, const bool *nulls)
+{
+	if (row_is_same(writer, values, nulls))
+		return;
+
+	fill_new_slot(writer, values, nulls, writer->old_slot);
+	EvalPlanQualSetSlot(&writer->epqstate, writer->new_slot);
+	ExecSimpleRelationUpdate(writer->result_rel, writer->estate, &writer->epqstate,
+							 writer->old_slot, writer->new_slot);
+	emit_change(writer, writer->old_slot, writer->new_slot);
+	writer->updated++;
+	ResetPerTupleExprContext(writer->estate);
+}
+
+void
+writer_delete(SinkWriter *writer)
+{
+	EvalPlanQualSetSlot(&writer->epqstate, writer->old_slot);
+	ExecSimpleRelationDelete(writer->result_rel, writer->estate, &writer->epqstate,
+							 writer->old_slot);
+	emit_change(writer, writer->old_slot, NULL);
+	writer->deleted++;
+	ResetPerTupleExprContext(writer->estate);
+}
+
+void
+writer_delete_all(SinkWriter *writer)
+{
+	TableScanDesc scan;
+
+	writer_make_visible();
+	scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		writer_delete(writer);
+	}
+	table_endscan(scan);
+	ExecClearTuple(writer->old_slot);
+	writer_make_visible();
+}

@@ -1,0 +1,77 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply.h
+ *		Write rows of a sink, and yield them as changes of the sink.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_APPLY_H
+#define FRESHET_APPLY_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "executor/executor.h"
+#include "nodes/execnodes.h"
+
+#include "change_set.h"
+#include "sink.h"
+
+typedef struct SinkWriter
+{
+	Sink	   *sink;
+	Relation	rel;
+	EState	   *estate;
+	EPQState	epqstate;
+	ResultRelInfo *result_rel;
+	AttrNumber *attnos;			/* of the plan's columns */
+
+	Relation	key_index;		/* NULL: the sink has one row (no key) */
+	int		   *key_order;		/* key number of each index column */
+	ScanKey		scan_keys;
+	IndexScanDesc index_scan;
+
+	TupleTableSlot *old_slot;	/* the row found */
+	TupleTableSlot *new_slot;
+
+	ChangeSet  *emit;			/* NULL: nobody reads the sink's changes */
+
+	int64		inserted;
+	int64		updated;
+	int64		deleted;
+} SinkWriter;
+
+/*
+ * Open the sink for writing, in the sandbox of its owner.  emit receives old
+ * and new rows if the sink has dependants; may be NULL.
+ */
+extern SinkWriter *writer_open(Sink *sink, ChangeSet *emit);
+extern void writer_close(SinkWriter *writer);
+
+/*
+ * What was written since is seen by searches after this call.
+ */
+extern void writer_make_visible(void);
+
+/*
+ * Find the row with these keys (in the order of plan->keys) into old_slot.
+ * Sees what was visible at the last writer_make_visible().
+ */
+extern bool writer_find(SinkWriter *writer, const Datum *keys, const bool *nulls);
+
+/* Fetch a row that writer_find() or writer_insert() gave the TID of. */
+extern bool writer_fetch(SinkWriter *writer, ItemPointer tid);
+
+/* Value of column i of the plan in old_slot. */
+extern Datum writer_old_value(SinkWriter *writer, int column, bool *isnull);
+
+/* values and nulls are by the plan's columns. */
+extern void writer_insert(SinkWriter *writer, const Datum *values, const bool *nulls);
+/* Replace the row in old_slot; does nothing if it is the same. */
+extern void writer_update(SinkWriter *writer, const Datum *values, const bool *nulls);
+/* Delete the row in old_slot. */
+extern void writer_delete(SinkWriter *writer);
+/* Delete all rows that the transaction sees. */
+extern void writer_delete_all(SinkWriter *writer);
+
+#endif							/* FRESHET_APPLY_H */

@@ -1,0 +1,605 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.c
+ *		One batch: snapshot, decode, maintain, commit.
+ *
+ * A batch is one REPEATABLE READ transaction.  Its snapshot S is taken first,
+ * then the end of the log is read and flushed up to there: what S sees has
+ * its commit record before that end.  The decoder yields exactly what S sees
+ * and earlier batches did not.  Every sink is brought to S, sources before
+ * dependants, and the progress row is written in the same transaction.
+ *
+ * If there is more log than freshet.max_batch_size the batch is not aligned:
+ * it ends somewhere before S.  Sinks move on, all by the same changes; what
+ * needs S (filling, verifying, serving freshet.wait()) waits for the batch
+ * that reaches it.
+ *
+ * The catalogue is read again after decoding: decoding executes the
+ * invalidations of every transaction that S sees, so no change of the
+ * catalogue that S sees escapes the batch, whenever its message arrives.
+ *
+ * Nothing is confirmed to the slot before the commit that applied it is
+ * flushed; the worker itself commits asynchronously, and a commit that is
+ * lost in a crash is decoded and applied again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include <math.h>
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "replication/slot.h"
+#include "storage/condition_variable.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "backfill.h"
+#include "batch.h"
+#include "decoder.h"
+#include "delta.h"
+#include "feed.h"
+#include "guc.h"
+#include "progress.h"
+#include "sink.h"
+#include "sink_catalog.h"
+#include "verify.h"
+#include "worker.h"
+
+#define RATE_SECONDS	10.0
+
+/* Log between two writings of a progress row in which nothing else changed. */
+#define PROGRESS_EVERY	((uint64) 16 * 1024 * 1024)
+
+/* What the progress row says; valid while the decoder is started. */
+static Progress stored;
+static bool rebuild_all;		/* there was no progress when decoding started */
+
+/* To be confirmed when the commit record that ends at commit_end is flushed. */
+static XLogRecPtr confirm_lsn = InvalidXLogRecPtr;
+static XLogRecPtr confirm_commit_end = InvalidXLogRecPtr;
+
+/* The sink being maintained, for the blame. */
+static Oid	current_sink = InvalidOid;
+
+typedef struct Batch
+{
+	bool		aligned;
+	DecodeResult decoded;
+	ChangeSet  *emitted;		/* changes of sinks by this batch */
+	int64		changes;
+	bool		retry;
+} Batch;
+
+/*
+ * End of the log.  At the start of a page the insert position is after the
+ * page's header, up to which nothing can be flushed yet.
+ */
+static XLogRecPtr
+end_of_log(void)
+{
+	XLogRecPtr	lsn = GetXLogInsertRecPtr();
+
+	if (XLogSegmentOffset(lsn, wal_segment_size) == SizeOfXLogLongPHD)
+		return lsn - SizeOfXLogLongPHD;
+	if (lsn % XLOG_BLCKSZ == SizeOfXLogShortPHD)
+		return lsn - SizeOfXLogShortPHD;
+	return lsn;
+}
+
+static void
+start_decoder(void)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+
+	if (stored.held_back != NULL)
+		pfree(stored.held_back);
+	progress_load(&stored, MyWorkerSlot);
+	MemoryContextSwitchTo(oldcontext);
+	rebuild_all = !stored.valid;
+	confirm_lsn = InvalidXLogRecPtr;
+	decoder_start(stored.lsn, stored.held_back, stored.nheld_back);
+}
+
+/* Have the changes of every source decoded. */
+static void
+set_interest(List *sinks)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, sinks)
+	{
+		foreach(lc2, ((Sink *) lfirst(lc))->sources)
+			relids = list_append_unique_oid(relids, lfirst_oid(lc2));
+	}
+
+	/* changes of sinks come from the batch that makes them, not from the log */
+	foreach(lc, sinks)
+		relids = list_delete_oid(relids, ((Sink *) lfirst(lc))->relid);
+	decoder_set_interest(relids);
+}
+
+/*
+ * Maintaining one sink
+ */
+
+static List *
+source_lists(Batch *batch, Oid source)
+{
+	List	   *lists = NIL;
+	ListCell   *lc;
+	ChangeList *list;
+
+	foreach(lc, batch->decoded.sets)
+	{
+		list = change_set_get_list(lfirst(lc), source, false);
+		if (list != NULL)
+			lists = lappend(lists, list);
+	}
+	list = change_set_get_list(batch->emitted, source, false);
+	if (list != NULL)
+		lists = lappend(lists, list);
+	return lists;
+}
+
+static bool
+table_is_empty(Oid relid)
+{
+	Relation	rel = try_table_open(relid, AccessShareLock);
+	TupleTableSlot *slot;
+	TableScanDesc scan;
+	bool		empty;
+
+	if (rel == NULL)
+		return false;
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	empty = !table_scan_getnextslot(scan, ForwardScanDirection, slot);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, AccessShareLock);
+	return empty;
+}
+
+/*
+ * Have rows come or gone with a partition?  Attaching, detaching and dropping
+ * one logs no row.  A new partition that is still empty is just noted.
+ */
+static bool
+partitions_changed_rows(Sink *sink, List *leaves)
+{
+	List	   *new_leaves = list_difference_oid(leaves, sink->leaves);
+	ListCell   *lc;
+
+	if (list_difference_oid(sink->leaves, leaves) != NIL)
+		return true;
+	foreach(lc, new_leaves)
+	{
+		if (!table_is_empty(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+static void
+store_leaves(Sink *sink, List *leaves)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(sink->context);
+
+	sink->leaves = list_copy(leaves);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static int64
+count_rows(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	int64		count = 0;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		count++;
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	return count;
+}
+
+/* Counters are exact: they are written with the progress, in this batch. */
+static void
+count_changes(Sink *sink, bool filled, const MaintainResult *result)
+{
+	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
+	TimestampTz now = GetCurrentTimestamp();
+	int64		rows = filled ? count_rows(sink->relid) : 0;
+
+	if (stats == NULL)
+		return;
+
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	if (filled)
+		stats->rows = rows;
+	else
+		stats->rows += result->inserted - result->deleted;
+	stats->changes += result->changes;
+	stats->rate *= exp(-(now - stats->rate_at) / (RATE_SECONDS * USECS_PER_SEC));
+	stats->rate += result->changes / RATE_SECONDS;
+	stats->rate_at = now;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+}
+
+static void
+run_strategy(Sink *sink, Batch *batch, bool fill, List *lists, List *leaves)
+{
+	MaintainInput input = {0};
+	MaintainResult result = {0};
+	SinkSandbox sandbox;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet sink",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+
+	input.fill = fill;
+	input.lists = lists;
+	input.leaves = leaves;
+	input.emit = batch->emitted;
+	if (fill)
+		input.stats = backfill_begin(sink, FILL_SCANNING);
+
+	sink_enter_sandbox(sink, sink->definer, &sandbox);
+	if (sink->plan->shape == DELTA_ROLLUP)
+		rollup_maintain(sink, &input, &result);
+	else
+		copy_maintain(sink, &input, &result);
+	sink_leave_sandbox(&sandbox);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+
+	count_changes(sink, fill, &result);
+	batch->changes += result.changes;
+	if (fill)
+		backfill_end(sink);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+}
+
+/* The sink cannot go on from where it is. */
+static void
+set_building(Sink *sink)
+{
+	if (sink->state == SINK_BUILDING && sink->built_generation == 0)
+		return;
+	sink->built_generation = 0;
+	sink_set_state(sink, SINK_BUILDING, NULL);
+}
+
+static void
+maintain_sink(Sink *sink, Batch *batch)
+{
+	List	   *lists;
+	List	   *leaves;
+	bool		fill;
+	ListCell   *lc;
+
+	if (sink->paused)
+	{
+		if (sink->state != SINK_PAUSED)
+			sink_set_state(sink, SINK_PAUSED, NULL);
+		return;
+	}
+	fill = sink->state != SINK_LIVE || sink->built_generation != sink->generation || rebuild_all;
+	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)
+		return;
+
+	if (!sink->planned)
+		sink_make_plan(sink);
+	leaves = feed_leaves(sink->plan->source);
+	lists = source_lists(batch, sink->plan->source);
+	foreach(lc, lists)
+		fill |= change_list_is_unknown(lfirst(lc));
+
+	if (!fill && !equal(leaves, sink->leaves))
+	{
+		fill = partitions_changed_rows(sink, leaves);
+		store_leaves(sink, leaves);
+		if (!fill)
+			sink_set_state(sink, SINK_LIVE, NULL);
+	}
+
+	if (fill)
+	{
+		if (!batch->aligned || decoder_holds_older_interest())
+		{
+			/* changes that S does not see yet have not been kept for it */
+			set_building(sink);
+			batch->retry |= batch->aligned;
+			return;
+		}
+		store_leaves(sink, leaves);
+		if (!backfill_is_inline(sink))
+		{
+			backfill_maintain(sink, lists);
+			return;
+		}
+		run_strategy(sink, batch, true, NIL, leaves);
+		sink_set_state(sink, SINK_LIVE, NULL);
+	}
+	else if (lists != NIL)
+		run_strategy(sink, batch, false, lists, leaves);
+}
+
+static void
+maintain_sinks(List *sinks, Batch *batch)
+{
+	ListCell   *lc;
+
+	foreach(lc, sinks)
+	{
+		Sink	   *sink = lfirst(lc);
+
+		current_sink = sink->relid;
+		maintain_sink(sink, batch);
+		current_sink = InvalidOid;
+	}
+
+	/* sinks that must wait for their filling say so, even if this is not it */
+	if (batch->aligned && !batch->retry)
+		rebuild_all = false;
+}
+
+/* Counters of sinks that are gone. */
+static void
+free_stats(List *sinks)
+{
+	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
+	{
+		SinkStats  *stats = &MyWorkerSlot->sinks[i];
+		bool		found = !OidIsValid(stats->relid);
+		ListCell   *lc;
+
+		foreach(lc, sinks)
+			found |= ((Sink *) lfirst(lc))->relid == stats->relid;
+		if (!found)
+		{
+			SpinLockAcquire(&MyWorkerSlot->mutex);
+			stats->relid = InvalidOid;
+			SpinLockRelease(&MyWorkerSlot->mutex);
+		}
+	}
+}
+
+/*
+ * Progress
+ */
+
+static void
+write_progress(Batch *batch)
+{
+	int			nheld = decoder_held_back_count();
+
+	/*
+	 * Without a write and without anything held back, a restart may as well
+	 * read this stretch of the log again: it changes nothing.
+	 */
+	if (stored.valid && nheld == 0 && stored.nheld_back == 0 &&
+		!TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
+		batch->decoded.end - stored.lsn < PROGRESS_EVERY)
+		return;
+
+	if (stored.held_back != NULL)
+		pfree(stored.held_back);
+	stored.held_back = MemoryContextAlloc(TopMemoryContext, Max(nheld, 1) * sizeof(TransactionId));
+	memcpy(stored.held_back, decoder_held_back_xids(), nheld * sizeof(TransactionId));
+	stored.nheld_back = nheld;
+	stored.valid = true;
+	stored.lsn = batch->decoded.end;
+	if (batch->decoded.newest_commit != 0)
+		stored.commit_time = batch->decoded.newest_commit;
+	progress_store(&stored, MyWorkerSlot);
+}
+
+static void
+note_confirmable(Batch *batch, bool wrote)
+{
+	XLogRecPtr	oldest = decoder_oldest_held_back();
+	XLogRecPtr	lsn = batch->decoded.end;
+
+	if (!XLogRecPtrIsInvalid(oldest) && oldest < lsn)
+		lsn = oldest;
+	confirm_lsn = lsn;
+	if (wrote)
+		confirm_commit_end = XactLastCommitEnd;
+}
+
+void
+batch_confirm(bool flush)
+{
+	if (XLogRecPtrIsInvalid(confirm_lsn) || !decoder_is_started())
+		return;
+	if (flush)
+		XLogFlush(confirm_commit_end);
+	if (GetFlushRecPtr(NULL) < confirm_commit_end)
+		return;
+	decoder_confirm(confirm_lsn);
+	confirm_lsn = InvalidXLogRecPtr;
+}
+
+/* Tell the world, after the commit. */
+static void
+publish(Batch *batch, uint64 ticket)
+{
+	WorkerSlot *slot = MyWorkerSlot;
+
+	SpinLockAcquire(&slot->mutex);
+	slot->applied_lsn = batch->decoded.end;
+	if (batch->decoded.newest_commit != 0)
+		slot->applied_commit_time = batch->decoded.newest_commit;
+	slot->held_back = decoder_held_back_count();
+	slot->batches++;
+	slot->changes += batch->changes;
+	slot->state = batch->aligned ? WORKER_IDLE : WORKER_CATCHING_UP;
+	if (batch->aligned && !batch->retry)
+		slot->wait_served = ticket;
+	SpinLockRelease(&slot->mutex);
+	ConditionVariableBroadcast(&slot->cv);
+}
+
+/* Take the ticket before the snapshot: whoever drew it is served by this batch. */
+static uint64
+take_ticket(void)
+{
+	uint64		ticket;
+
+	pg_atomic_exchange_u32(&MyWorkerSlot->wakeup, 0);
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	ticket = MyWorkerSlot->wait_requested;
+	if (MyWorkerSlot->state != WORKER_CATCHING_UP)
+		MyWorkerSlot->state = WORKER_BATCH;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+	return ticket;
+}
+
+static void
+start_transaction(void)
+{
+	StartTransactionCommand();
+	XactIsoLevel = XACT_REPEATABLE_READ;
+	XactReadOnly = false;
+	PushCopiedSnapshot(GetTransactionSnapshot());
+}
+
+/*
+ * Is the last sink gone?  create_sink() holds a lock on the catalogue until
+ * it commits; with ours no sink can be on its way.
+ */
+bool
+batch_lock_no_sink(void)
+{
+	LockRelationOid(freshet_catalog_relid("sink"), ShareLock);
+	return !sink_catalog_any();
+}
+
+static void
+free_changes(Batch *batch)
+{
+	ListCell   *lc;
+
+	foreach(lc, batch->decoded.sets)
+		change_set_destroy(lfirst(lc));
+	change_set_destroy(batch->emitted);
+}
+
+void
+batch_run(BatchOutcome *outcome)
+{
+	Batch		batch = {0};
+	uint64		ticket = take_ticket();
+	bool		verify = verify_pending(MyWorkerSlot);
+	XLogRecPtr	upto;
+	XLogRecPtr	limit;
+	Snapshot	snapshot;
+	List	   *sinks;
+	MemoryContext sets_context;
+	bool		wrote;
+
+	memset(outcome, 0, sizeof(BatchOutcome));
+	start_transaction();
+	snapshot = GetActiveSnapshot();
+	upto = end_of_log();
+	XLogFlush(upto);
+	batch_confirm(false);
+
+	if (!OidIsValid(get_extension_oid("freshet", true)))
+	{
+		outcome->nothing_to_do = true;
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		return;
+	}
+
+	if (!decoder_is_started())
+		start_decoder();
+	sinks = sink_list();
+	set_interest(sinks);
+
+	limit = decoder_position() + (uint64) freshet_max_batch_size * 1024 * 1024;
+	batch.aligned = upto <= limit;
+	sets_context = CurrentMemoryContext;
+	decoder_decode(snapshot, Min(upto, limit), &batch.decoded);
+	MemoryContextSwitchTo(sets_context);
+
+	sinks = sink_list();
+	set_interest(sinks);
+	batch.emitted = change_set_create();
+	if (sinks == NIL && batch_lock_no_sink())
+	{
+		outcome->nothing_to_do = true;
+		free_changes(&batch);
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		return;
+	}
+	maintain_sinks(sinks, &batch);
+	sink_clean_states();
+	free_stats(sinks);
+
+	write_progress(&batch);
+	if (verify && batch.aligned)
+		verify_offer(MyWorkerSlot, snapshot);
+
+	wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	if (verify && batch.aligned)
+		verify_committed(MyWorkerSlot);
+
+	note_confirmable(&batch, wrote);
+	publish(&batch, ticket);
+	free_changes(&batch);
+	outcome->behind = !batch.aligned;
+	outcome->retry = batch.retry;
+}
+
+Oid
+batch_abandon(void)
+{
+	Oid			relid = current_sink;
+
+	current_sink = InvalidOid;
+	confirm_lsn = InvalidXLogRecPtr;
+	verify_aborted(MyWorkerSlot);
+	decoder_stop();
+	sink_cache_invalidate();
+	backfill_abandon();
+	return relid;
+}
+
+void
+batch_fail_sink(Oid relid, const char *message)
+{
+	ListCell   *lc;
+
+	start_transaction();
+	foreach(lc, sink_list())
+	{
+		Sink	   *sink = lfirst(lc);
+
+		if (sink->relid == relid)
+			sink_set_state(sink, SINK_FAILED, message);
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}

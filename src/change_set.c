@@ -1,0 +1,384 @@
+/*-------------------------------------------------------------------------
+ *
+ * change_set.c
+ *		Lists of old and new rows per relation, in memory or spilled to disk.
+ *
+ * A change set belongs to one batch or to one transaction that is held back
+ * for a later one, and so may outlive a database transaction: it has a memory
+ * context of its own under TopMemoryContext, and its temporary files belong
+ * to no resource owner.  Each set is therefore on a list of this file, and
+ * change_set_destroy_all() is the one way out after an error.
+ *
+ * A list is a sequence of chunks, filled front to back.  When the memory of
+ * all sets together passes freshet.work_mem, all chunks of the largest list
+ * go to its temporary file; they are read back in order, one at a time.
+ * Nothing is ever changed or removed, so reading is repeatable: each sink
+ * that needs the list iterates over it anew.
+ *
+ * A row is stored as its heap tuple, headers included, so that adding one
+ * costs a copy and reading one nothing.  Values stored out of line have been
+ * made inline by the caller.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/htup_details.h"
+#include "utils/memutils.h"
+
+#include "change_set.h"
+#include "guc.h"
+
+#define MIN_CHUNK_SIZE		((Size) 8192)
+#define MAX_CHUNK_SIZE		((Size) 262144)
+
+typedef struct Chunk
+{
+	char	   *data;
+	Size		size;
+	Size		used;
+} Chunk;
+
+struct ChangeList
+{
+	Oid			relid;
+	MemoryContext context;
+	int64		count;
+	bool		unknown;
+
+	Chunk	   *chunks;			/* in memory, after those in the file */
+	int			nchunks;
+	int			max_chunks;
+	Size		memory;			/* of the chunks in memory */
+
+	BufFile    *file;
+	int			nfile_chunks;
+	Size		max_file_chunk;
+
+	/* write position at the end of the file */
+	int			end_fileno;
+	off_t		end_offset;
+};
+
+/* Before each change in a chunk; the tuples follow, MAXALIGNed. */
+typedef struct ChangeHeader
+{
+	ChangeLayout *layout;
+	uint32		old_len;		/* 0: none */
+	uint32		new_len;
+	ChangeKind	kind;
+} ChangeHeader;
+
+static List *all_sets = NIL;
+static Size memory_used = 0;
+
+ChangeSet *
+change_set_create(void)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "freshet change set",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	ChangeSet  *set = MemoryContextAllocZero(context, sizeof(ChangeSet));
+
+	set->context = context;
+	all_sets = lappend(all_sets, set);
+	MemoryContextSwitchTo(oldcontext);
+	return set;
+}
+
+void
+change_set_destroy(ChangeSet *set)
+{
+	ListCell   *lc;
+
+	all_sets = list_delete_ptr(all_sets, set);
+	foreach(lc, set->lists)
+	{
+		ChangeList *list = lfirst(lc);
+
+		memory_used -= list->memory;
+		if (list->file != NULL)
+			BufFileClose(list->file);
+	}
+	MemoryContextDelete(set->context);
+}
+
+void
+change_set_destroy_all(void)
+{
+	while (all_sets != NIL)
+		change_set_destroy(linitial(all_sets));
+	memory_used = 0;
+}
+
+ChangeList *
+change_set_get_list(ChangeSet *set, Oid relid, bool create)
+{
+	MemoryContext oldcontext;
+	ChangeList *list;
+	ListCell   *lc;
+
+	foreach(lc, set->lists)
+	{
+		list = lfirst(lc);
+		if (list->relid == relid)
+			return list;
+	}
+	if (!create)
+		return NULL;
+
+	oldcontext = MemoryContextSwitchTo(set->context);
+	list = palloc0(sizeof(ChangeList));
+	list->relid = relid;
+	list->context = set->context;
+	set->lists = lappend(set->lists, list);
+	MemoryContextSwitchTo(oldcontext);
+	return list;
+}
+
+/* Write the chunks of a list to its file and free them. */
+static void
+spill_list(ChangeList *list)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(list->context);
+
+	if (list->file == NULL)
+		list->file = BufFileCreateTemp(true);
+	else if (BufFileSeek(list->file, list->end_fileno, list->end_offset, SEEK_SET) != 0)
+		elog(ERROR, "could not seek in the temporary file of a change set");
+
+	for (int i = 0; i < list->nchunks; i++)
+	{
+		Chunk	   *chunk = &list->chunks[i];
+
+		BufFileWrite(list->file, &chunk->used, sizeof(chunk->used));
+		BufFileWrite(list->file, chunk->data, chunk->used);
+		list->max_file_chunk = Max(list->max_file_chunk, chunk->used);
+		pfree(chunk->data);
+	}
+	BufFileTell(list->file, &list->end_fileno, &list->end_offset);
+
+	list->nfile_chunks += list->nchunks;
+	list->nchunks = 0;
+	memory_used -= list->memory;
+	list->memory = 0;
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static void
+spill_largest(void)
+{
+	ChangeList *largest = NULL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, all_sets)
+	{
+		ChangeSet  *set = lfirst(lc);
+
+		foreach(lc2, set->lists)
+		{
+			ChangeList *list = lfirst(lc2);
+
+			if (largest == NULL || list->memory > largest->memory)
+				largest = list;
+		}
+	}
+	if (largest != NULL && largest->nchunks > 0)
+		spill_list(largest);
+}
+
+/* A chunk with room for len bytes, last of the list. */
+static Chunk *
+extend_list(ChangeList *list, Size len)
+{
+	Size		size = MIN_CHUNK_SIZE;
+	Chunk	   *chunk;
+
+	/* half of the memory is left to the groups */
+	if (memory_used > (Size) freshet_work_mem * 1024 / 2)
+		spill_largest();
+
+	if (list->nchunks > 0)
+		size = Min(list->chunks[list->nchunks - 1].size * 2, MAX_CHUNK_SIZE);
+	else if (list->nfile_chunks > 0)
+		size = MAX_CHUNK_SIZE;
+	size = Max(size, len);
+
+	if (list->nchunks == list->max_chunks)
+	{
+		list->max_chunks = Max(8, list->max_chunks * 2);
+		if (list->chunks == NULL)
+			list->chunks = MemoryContextAlloc(list->context, list->max_chunks * sizeof(Chunk));
+		else
+			list->chunks = repalloc(list->chunks, list->max_chunks * sizeof(Chunk));
+	}
+
+	chunk = &list->chunks[list->nchunks];
+	chunk->data = MemoryContextAllocHuge(list->context, size);
+	chunk->size = size;
+	chunk->used = 0;
+	list->nchunks++;
+	list->memory += size;
+	memory_used += size;
+	return chunk;
+}
+
+static inline ChangeHeader *
+reserve(ChangeList *list, Size len)
+{
+	Chunk	   *chunk = list->nchunks > 0 ? &list->chunks[list->nchunks - 1] : NULL;
+	ChangeHeader *header;
+
+	if (unlikely(chunk == NULL || chunk->size - chunk->used < len))
+		chunk = extend_list(list, len);
+
+	header = (ChangeHeader *) (chunk->data + chunk->used);
+	chunk->used += len;
+	list->count++;
+	return header;
+}
+
+void
+change_list_add(ChangeList *list, ChangeKind kind, ChangeLayout *layout,
+				HeapTuple old, HeapTuple new)
+{
+	uint32		old_len = old ? old->t_len : 0;
+	uint32		new_len = new ? new->t_len : 0;
+	Size		old_space = MAXALIGN(old_len);
+	ChangeHeader *header;
+	char	   *data;
+
+	header = reserve(list, MAXALIGN(sizeof(ChangeHeader)) + old_space + MAXALIGN(new_len));
+	header->layout = layout;
+	header->kind = kind;
+	header->old_len = old_len;
+	header->new_len = new_len;
+	data = (char *) header + MAXALIGN(sizeof(ChangeHeader));
+	if (old_len > 0)
+		memcpy(data, old->t_data, old_len);
+	if (new_len > 0)
+		memcpy(data + old_space, new->t_data, new_len);
+}
+
+void
+change_list_add_truncate(ChangeList *list)
+{
+	ChangeHeader *header = reserve(list, MAXALIGN(sizeof(ChangeHeader)));
+
+	header->layout = NULL;
+	header->kind = CHANGE_TRUNCATE;
+	header->old_len = 0;
+	header->new_len = 0;
+}
+
+int64
+change_list_count(const ChangeList *list)
+{
+	return list->count;
+}
+
+void
+change_list_set_unknown(ChangeList *list)
+{
+	list->unknown = true;
+}
+
+bool
+change_list_is_unknown(const ChangeList *list)
+{
+	return list->unknown;
+}
+
+void
+change_iterator_begin(ChangeIterator *it, ChangeList *list)
+{
+	memset(it, 0, sizeof(ChangeIterator));
+	it->list = list;
+	if (list->nfile_chunks > 0)
+	{
+		if (BufFileSeek(list->file, 0, 0L, SEEK_SET) != 0)
+			elog(ERROR, "could not rewind the temporary file of a change set");
+		it->buffer_size = list->max_file_chunk;
+		it->buffer = MemoryContextAllocHuge(CurrentMemoryContext, it->buffer_size);
+	}
+}
+
+static void
+read_exactly(BufFile *file, void *ptr, Size size)
+{
+#if PG_VERSION_NUM >= 160000
+	BufFileReadExact(file, ptr, size);
+#else
+	if (BufFileRead(file, ptr, size) != size)
+		elog(ERROR, "could not read from the temporary file of a change set");
+#endif
+}
+
+static bool
+next_chunk(ChangeIterator *it)
+{
+	ChangeList *list = it->list;
+
+	it->chunk_pos = 0;
+	if (it->next_file_chunk < list->nfile_chunks)
+	{
+		read_exactly(list->file, &it->chunk_len, sizeof(it->chunk_len));
+		read_exactly(list->file, it->buffer, it->chunk_len);
+		it->chunk = it->buffer;
+		it->next_file_chunk++;
+		return true;
+	}
+	if (it->next_chunk < list->nchunks)
+	{
+		it->chunk = list->chunks[it->next_chunk].data;
+		it->chunk_len = list->chunks[it->next_chunk].used;
+		it->next_chunk++;
+		return true;
+	}
+	return false;
+}
+
+static inline void
+point_tuple(HeapTuple tuple, char *data, uint32 len)
+{
+	tuple->t_len = len;
+	tuple->t_data = (HeapTupleHeader) data;
+	tuple->t_tableOid = InvalidOid;
+	ItemPointerSetInvalid(&tuple->t_self);
+}
+
+bool
+change_iterator_next(ChangeIterator *it, Change *change)
+{
+	ChangeHeader *header;
+	char	   *data;
+
+	while (it->chunk_pos >= it->chunk_len)
+	{
+		if (!next_chunk(it))
+			return false;
+	}
+
+	header = (ChangeHeader *) (it->chunk + it->chunk_pos);
+	data = (char *) header + MAXALIGN(sizeof(ChangeHeader));
+	change->kind = header->kind;
+	change->layout = header->layout;
+	change->has_old = header->old_len > 0;
+	change->has_new = header->new_len > 0;
+	if (change->has_old)
+		point_tuple(&change->old, data, header->old_len);
+	data += MAXALIGN(header->old_len);
+	if (change->has_new)
+		point_tuple(&change->new, data, header->new_len);
+	data += MAXALIGN(header->new_len);
+	it->chunk_pos = data - it->chunk;
+	return true;
+}
+
+void
+change_iterator_end(ChangeIterator *it)
+{
+	if (it->buffer != NULL)
+		pfree(it->buffer);
+}

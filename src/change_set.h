@@ -1,0 +1,93 @@
+/*-------------------------------------------------------------------------
+ *
+ * change_set.h
+ *		Lists of old and new rows per relation, in memory or spilled to disk.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_CHANGE_SET_H
+#define FRESHET_CHANGE_SET_H
+
+#include "postgres.h"
+
+#include "access/htup.h"
+#include "access/tupdesc.h"
+#include "nodes/bitmapset.h"
+#include "nodes/pg_list.h"
+#include "storage/buffile.h"
+
+typedef enum ChangeKind
+{
+	CHANGE_ROW,					/* old row, new row or both */
+	CHANGE_SAME_IDENTITY,		/* an update whose old row is not in the log,
+								 * because the columns of the replica identity
+								 * did not change; only the new row is known */
+	CHANGE_BLIND_DELETE,		/* a deleted row of a table without identity */
+	CHANGE_TRUNCATE				/* every row before this one is gone */
+} ChangeKind;
+
+/*
+ * How the rows of a stretch of changes are laid out, and which columns of
+ * their old rows can be trusted.  Shared by change sets, never freed while
+ * one of them lives (they are few: one for each DDL command on a source).
+ */
+typedef struct ChangeLayout
+{
+	TupleDesc	desc;
+	bool		identity_full;
+	Bitmapset  *identity_attrs; /* attnos; if not full */
+} ChangeLayout;
+
+typedef struct Change
+{
+	ChangeKind	kind;
+	ChangeLayout *layout;
+	bool		has_old;
+	bool		has_new;
+	HeapTupleData old;			/* t_data points into the list's buffer: */
+	HeapTupleData new;			/* valid until the next call */
+} Change;
+
+typedef struct ChangeList ChangeList;
+
+/* Changes of one relation; see change_set.c. */
+typedef struct ChangeSet
+{
+	MemoryContext context;
+	List	   *lists;			/* ChangeList * */
+	bool		registered;
+} ChangeSet;
+
+extern ChangeSet *change_set_create(void);
+extern void change_set_destroy(ChangeSet *set);
+
+/* Destroy all that are left: after an error. */
+extern void change_set_destroy_all(void);
+
+extern ChangeList *change_set_get_list(ChangeSet *set, Oid relid, bool create);
+extern void change_list_add(ChangeList *list, ChangeKind kind, ChangeLayout *layout,
+							HeapTuple old, HeapTuple new);
+extern void change_list_add_truncate(ChangeList *list);
+extern int64 change_list_count(const ChangeList *list);
+
+/* True once the relation's rows changed without being logged (see README). */
+extern void change_list_set_unknown(ChangeList *list);
+extern bool change_list_is_unknown(const ChangeList *list);
+
+typedef struct ChangeIterator
+{
+	ChangeList *list;
+	char	   *chunk;			/* being read */
+	Size		chunk_len;
+	Size		chunk_pos;
+	int			next_chunk;		/* of those in memory */
+	int			next_file_chunk;
+	char	   *buffer;			/* a chunk read back */
+	Size		buffer_size;
+} ChangeIterator;
+
+extern void change_iterator_begin(ChangeIterator *it, ChangeList *list);
+extern bool change_iterator_next(ChangeIterator *it, Change *change);
+extern void change_iterator_end(ChangeIterator *it);
+
+#endif							/* FRESHET_CHANGE_SET_H */

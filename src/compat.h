@@ -1,0 +1,139 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *		The differences between PostgreSQL 15, 16, 17 and 18, in one place.
+ *
+ * Macros, so that a file that does not use one need not include what it
+ * stands for.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_COMPAT_H
+#define FRESHET_COMPAT_H
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "freshet needs PostgreSQL 15, 16, 17 or 18"
+#endif
+
+/* 17: tuples of a decoded change are no longer wrapped in a buffer */
+#if PG_VERSION_NUM >= 170000
+#define freshet_change_old_tuple(change)	((change)->data.tp.oldtuple)
+#define freshet_change_new_tuple(change)	((change)->data.tp.newtuple)
+#else
+#define freshet_change_old_tuple(change) \
+	((change)->data.tp.oldtuple ? &(change)->data.tp.oldtuple->tuple : NULL)
+#define freshet_change_new_tuple(change) \
+	((change)->data.tp.newtuple ? &(change)->data.tp.newtuple->tuple : NULL)
+#endif
+
+#define freshet_commit_time(txn)	((txn)->xact_time.commit_time)
+
+/* 17: failover and synced slots; 18: acquiring may fail on invalid slots */
+#if PG_VERSION_NUM >= 170000
+#define freshet_create_slot(name) \
+	ReplicationSlotCreate(name, true, RS_EPHEMERAL, false, false, false)
+#else
+#define freshet_create_slot(name) \
+	ReplicationSlotCreate(name, true, RS_EPHEMERAL, false)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define freshet_acquire_slot(name)	ReplicationSlotAcquire(name, true, true)
+#else
+#define freshet_acquire_slot(name)	ReplicationSlotAcquire(name, true)
+#endif
+
+/* 16: an origin can be shared with parallel workers */
+#if PG_VERSION_NUM >= 160000
+#define freshet_origin_session_setup(id)	replorigin_session_setup(id, 0)
+#else
+#define freshet_origin_session_setup(id)	replorigin_session_setup(id)
+#endif
+
+/* 18: index scans are instrumented */
+#if PG_VERSION_NUM >= 180000
+#define freshet_index_beginscan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, NULL, nkeys, 0)
+#else
+#define freshet_index_beginscan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, nkeys, 0)
+#endif
+
+/*
+ * An executor state with one relation, for ExecSimpleRelation*().  16: the
+ * permissions are apart from the range table; 18: so are the relations that
+ * are left after pruning.
+ */
+#define freshet_make_rte(rte, rel) \
+	do { \
+		(rte)->rtekind = RTE_RELATION; \
+		(rte)->relid = RelationGetRelid(rel); \
+		(rte)->relkind = (rel)->rd_rel->relkind; \
+		(rte)->rellockmode = AccessShareLock; \
+	} while (0)
+
+#if PG_VERSION_NUM >= 180000
+#define freshet_init_range_table(estate, rte) \
+	do { \
+		List	   *perminfos_ = NIL; \
+		addRTEPermissionInfo(&perminfos_, rte); \
+		ExecInitRangeTable(estate, list_make1(rte), perminfos_, bms_make_singleton(1)); \
+	} while (0)
+#elif PG_VERSION_NUM >= 160000
+#define freshet_init_range_table(estate, rte) \
+	do { \
+		List	   *perminfos_ = NIL; \
+		addRTEPermissionInfo(&perminfos_, rte); \
+		ExecInitRangeTable(estate, list_make1(rte), perminfos_); \
+	} while (0)
+#else
+#define freshet_init_range_table(estate, rte) \
+	ExecInitRangeTable(estate, list_make1(rte))
+#endif
+
+#define freshet_init_result_relation(estate, rri, rel) \
+	do { \
+		RangeTblEntry *rte_ = makeNode(RangeTblEntry); \
+		freshet_make_rte(rte_, rel); \
+		freshet_init_range_table(estate, rte_); \
+		InitResultRelInfo(rri, rel, 1, NULL, 0); \
+	} while (0)
+
+/* 18: a query descriptor can be run more than once */
+#if PG_VERSION_NUM >= 180000
+#define freshet_executor_run(desc)	ExecutorRun(desc, ForwardScanDirection, 0)
+#else
+#define freshet_executor_run(desc)	ExecutorRun(desc, ForwardScanDirection, 0, true)
+#endif
+
+/* 18: a hash entry's additional data is allocated with it */
+#if PG_VERSION_NUM >= 180000
+#define freshet_build_hash_table(desc, ops, ncols, cols, eqfuncs, hashfuncs, collations, \
+								 nbuckets, additional, metacxt, tablecxt, tempcxt) \
+	BuildTupleHashTable(NULL, desc, ops, ncols, cols, eqfuncs, hashfuncs, collations, \
+						nbuckets, additional, metacxt, tablecxt, tempcxt, false)
+#define freshet_hash_additional(table, entry, size, context) \
+	TupleHashEntryGetAdditional(table, entry)
+#define freshet_hash_tuple(entry)	TupleHashEntryGetTuple(entry)
+#else
+#define freshet_build_hash_table(desc, ops, ncols, cols, eqfuncs, hashfuncs, collations, \
+								 nbuckets, additional, metacxt, tablecxt, tempcxt) \
+	BuildTupleHashTableExt(NULL, desc, ncols, cols, eqfuncs, hashfuncs, collations, \
+						   nbuckets, additional, metacxt, tablecxt, tempcxt, false)
+#define freshet_hash_additional(table, entry, size, context) \
+	((entry)->additional != NULL ? (entry)->additional : \
+	 ((entry)->additional = MemoryContextAllocZero(context, size)))
+#define freshet_hash_tuple(entry)	((entry)->firstTuple)
+#endif
+
+/* 16: one function for the ownership of all classes of objects */
+#if PG_VERSION_NUM >= 160000
+#define freshet_owns_relation(relid, userid) \
+	object_ownercheck(RelationRelationId, relid, userid)
+#define freshet_owns_database(dboid, userid) \
+	object_ownercheck(DatabaseRelationId, dboid, userid)
+#else
+#define freshet_owns_relation(relid, userid)	pg_class_ownercheck(relid, userid)
+#define freshet_owns_database(dboid, userid)	pg_database_ownercheck(dboid, userid)
+#endif
+
+#endif							/* FRESHET_COMPAT_H */

@@ -1,0 +1,859 @@
+/*-------------------------------------------------------------------------
+ *
+ * decoder.c
+ *		From the write-ahead log to change sets aligned to a snapshot.
+ *
+ * The decoding context is made once and kept over the batches: a new one
+ * reads the log again from the slot's restart_lsn.  It is made inside a
+ * transaction, because outside one the process would be flagged as decoding
+ * and vacuum would ignore its snapshots.
+ *
+ * begin_cb decides about a transaction by its top-level xid.  What the
+ * batch's snapshot S sees goes into the batch.  What S does not see, although
+ * its commit record has been read, is held back in a change set of its own
+ * until a later snapshot sees it: commit records are ordered otherwise than
+ * visibility.  So a batch holds exactly what happened between two snapshots.
+ * Rows of one table still come in an order that can be replayed: a
+ * transaction that changes a row waits for the one that changed it before to
+ * leave the proc array, so what sees the later one sees the earlier one.
+ *
+ * After a restart the log is read again from the slot's confirmed position.
+ * Transactions that the stored progress has are skipped: those whose commit
+ * record ends at or before its LSN and which it does not name as held back.
+ *
+ * Catalogue caches.  Callbacks run under a historic snapshot, and entries
+ * that they load are stale or premature for the rest of the batch, and the
+ * reverse.  As long as no catalogue change is under way both are the same;
+ * a relcache callback notes when there may be one, and then the caches are
+ * flushed before and after decoding, as pg_logical_slot_get_changes() does
+ * every time (that costs milliseconds, which is why it is not done always).
+ *
+ * Lifetime: what hangs off "decoder_context" (held-back transactions, what is
+ * known of relations, layouts) lives from decoder_start() to decoder_stop(),
+ * and so do the change sets that point to the layouts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/detoast.h"
+#include "access/tupconvert.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "access/xlogutils.h"
+#include "catalog/partition.h"
+#include "miscadmin.h"
+#include "replication/decode.h"
+#include "replication/logical.h"
+#include "replication/origin.h"
+#include "replication/reorderbuffer.h"
+#include "replication/slot.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "decoder.h"
+#include "sink.h"
+#include "worker.h"
+
+/* What the callbacks know of a relation that they met. */
+typedef struct DecodedRelation
+{
+	Oid			relid;			/* hash key */
+	bool		valid;			/* cleared by invalidations */
+	bool		wanted;
+	Oid			root;			/* the relation under which changes are listed */
+	TupleConversionMap *map;	/* from the leaf to the root, or NULL */
+	ChangeLayout *layout;
+
+	/* where the changes of the current transaction go */
+	ChangeSet  *list_set;
+	ChangeList *list;
+} DecodedRelation;
+
+typedef struct HeldBack
+{
+	TransactionId xid;
+	XLogRecPtr	commit_start;
+	TimestampTz commit_time;
+	bool		catalog_changes;
+	uint64		interest;		/* of the time when it was decoded */
+	ChangeSet  *set;
+} HeldBack;
+
+static LogicalDecodingContext *decoding = NULL;
+static MemoryContext decoder_context = NULL;
+static MemoryContext change_context = NULL; /* reset after each change */
+static HTAB *relations = NULL;
+static DecodedRelation *last_relation = NULL;	/* of the change before */
+static List *held_back = NIL;	/* in the order of commit records */
+static List *interest = NIL;
+static uint64 interest_number = 0;
+static bool catalogs_changed = true;
+
+/* progress before the start */
+static XLogRecPtr skip_before;
+static TransactionId *skip_not;
+static int	nskip_not;
+
+/* state of the call of decoder_decode() under way */
+static Snapshot align_snapshot;
+static DecodeResult *decode_result;
+static ChangeSet *batch_set;	/* made at the first visible transaction */
+static ChangeSet *current_set;	/* of the transaction being replayed; NULL: skip */
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	catalogs_changed = true;
+	if (relations == NULL)
+		return;
+
+	if (OidIsValid(relid))
+	{
+		DecodedRelation *entry = hash_search(relations, &relid, HASH_FIND, NULL);
+
+		if (entry != NULL)
+			entry->valid = false;
+	}
+	else
+	{
+		HASH_SEQ_STATUS seq;
+		DecodedRelation *entry;
+
+		hash_seq_init(&seq, relations);
+		while ((entry = hash_seq_search(&seq)) != NULL)
+			entry->valid = false;
+	}
+}
+
+static void
+invalidate_relations(void)
+{
+	relation_changed((Datum) 0, InvalidOid);
+}
+
+/*
+ * The slot
+ */
+
+static void
+my_slot_name(char *name)
+{
+	freshet_object_name(MyDatabaseId, name);
+}
+
+/*
+ * Releases that know output_plugin_libraries load only the plugins listed in
+ * it.  The worker may list its own library for its own session.
+ */
+static void
+allow_own_plugin(void)
+{
+	if (GetConfigOption("output_plugin_libraries", true, false) != NULL)
+		SetConfigOption("output_plugin_libraries", "freshet", PGC_SUSET, PGC_S_SESSION);
+}
+
+/*
+ * Wait for every transaction that is in progress now.
+ *
+ * A transaction whose commit record is older than the new slot, but which is
+ * still in the proc array (it waits for a flush or for a standby), would be
+ * neither decoded nor visible to the first snapshot.
+ */
+static void
+wait_for_running_transactions(void)
+{
+	RunningTransactions running = GetRunningTransactionData();
+	int			nxids = running->xcnt;
+	TransactionId *xids = palloc(Max(nxids, 1) * sizeof(TransactionId));
+
+	memcpy(xids, running->xids, nxids * sizeof(TransactionId));
+	LWLockRelease(ProcArrayLock);
+	LWLockRelease(XidGenLock);
+
+	for (int i = 0; i < nxids; i++)
+		XactLockTableWait(xids[i], NULL, NULL, XLTW_None);
+	pfree(xids);
+}
+
+static bool
+slot_has_lost_log(ReplicationSlot *slot)
+{
+	bool		lost;
+
+	SpinLockAcquire(&slot->mutex);
+	lost = XLogRecPtrIsInvalid(slot->data.restart_lsn);
+#if PG_VERSION_NUM >= 160000
+	if (slot->data.invalidated != RS_INVAL_NONE)
+		lost = true;
+#endif
+	SpinLockRelease(&slot->mutex);
+	return lost;
+}
+
+bool
+decoder_slot_is_usable(void)
+{
+	char		name[NAMEDATALEN];
+	ReplicationSlot *slot;
+
+	my_slot_name(name);
+	slot = SearchNamedReplicationSlot(name, true);
+	return slot != NULL && !slot_has_lost_log(slot);
+}
+
+void
+decoder_make_slot(void)
+{
+	char		name[NAMEDATALEN];
+	LogicalDecodingContext *ctx;
+
+	my_slot_name(name);
+	allow_own_plugin();
+	CheckLogicalDecodingRequirements();
+
+	decoder_drop_slot();
+	freshet_create_slot(name);
+	ctx = CreateInitDecodingContext("freshet", NIL, false, InvalidXLogRecPtr,
+									XL_ROUTINE(.page_read = read_local_xlog_page,
+											   .segment_open = wal_segment_open,
+											   .segment_close = wal_segment_close),
+									NULL, NULL, NULL);
+	DecodingContextFindStartpoint(ctx);
+	FreeDecodingContext(ctx);
+	ReplicationSlotPersist();
+	ReplicationSlotRelease();
+	InvalidateSystemCaches();
+
+	wait_for_running_transactions();
+}
+
+void
+decoder_drop_slot(void)
+{
+	char		name[NAMEDATALEN];
+
+	my_slot_name(name);
+	decoder_stop();
+	if (SearchNamedReplicationSlot(name, true) != NULL)
+		ReplicationSlotDrop(name, false);
+}
+
+uint64
+decoder_slot_lag(void)
+{
+	char		name[NAMEDATALEN];
+	ReplicationSlot *slot;
+	XLogRecPtr	restart;
+	XLogRecPtr	end = GetXLogInsertRecPtr();
+
+	my_slot_name(name);
+	slot = SearchNamedReplicationSlot(name, true);
+	if (slot == NULL)
+		return 0;
+	SpinLockAcquire(&slot->mutex);
+	restart = slot->data.restart_lsn;
+	SpinLockRelease(&slot->mutex);
+	return XLogRecPtrIsInvalid(restart) || restart > end ? 0 : end - restart;
+}
+
+void
+decoder_confirm(XLogRecPtr lsn)
+{
+	if (MyReplicationSlot == NULL || XLogRecPtrIsInvalid(lsn) ||
+		lsn <= MyReplicationSlot->data.confirmed_flush)
+		return;
+	LogicalConfirmReceivedLocation(lsn);
+
+	/* written at the next checkpoint: less to read again after a restart */
+	ReplicationSlotMarkDirty();
+}
+
+/*
+ * Starting and stopping
+ */
+
+void
+decoder_start(XLogRecPtr applied, const TransactionId *held, int nheld)
+{
+	static bool callback_registered = false;
+	char		name[NAMEDATALEN];
+	HASHCTL		ctl;
+	MemoryContext oldcontext;
+
+	Assert(decoding == NULL && IsTransactionState());
+
+	if (!callback_registered)
+	{
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		callback_registered = true;
+	}
+
+	decoder_context = AllocSetContextCreate(TopMemoryContext, "freshet decoder",
+											ALLOCSET_DEFAULT_SIZES);
+	change_context = AllocSetContextCreate(decoder_context, "freshet change",
+										   ALLOCSET_DEFAULT_SIZES);
+	oldcontext = MemoryContextSwitchTo(decoder_context);
+	skip_before = applied;
+	nskip_not = nheld;
+	skip_not = palloc(Max(nheld, 1) * sizeof(TransactionId));
+	memcpy(skip_not, held, nheld * sizeof(TransactionId));
+
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(DecodedRelation);
+	ctl.hcxt = decoder_context;
+	relations = hash_create("freshet decoded relations", 128, &ctl,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+
+	allow_own_plugin();
+	my_slot_name(name);
+	freshet_acquire_slot(name);
+
+	MemoryContextSwitchTo(TopMemoryContext);
+	decoding = CreateDecodingContext(InvalidXLogRecPtr, NIL, false,
+									 XL_ROUTINE(.page_read = read_local_xlog_page,
+												.segment_open = wal_segment_open,
+												.segment_close = wal_segment_close),
+									 NULL, NULL, NULL);
+	MemoryContextSwitchTo(oldcontext);
+	XLogBeginRead(decoding->reader, MyReplicationSlot->data.restart_lsn);
+	catalogs_changed = true;
+}
+
+bool
+decoder_is_started(void)
+{
+	return decoding != NULL;
+}
+
+void
+decoder_stop(void)
+{
+	if (decoding != NULL)
+	{
+		LogicalDecodingContext *ctx = decoding;
+
+		decoding = NULL;
+		FreeDecodingContext(ctx);
+	}
+	if (MyReplicationSlot != NULL)
+		ReplicationSlotRelease();
+
+	change_set_destroy_all();
+	held_back = NIL;
+	relations = NULL;
+	last_relation = NULL;
+	interest = NIL;
+	if (decoder_context != NULL)
+	{
+		MemoryContextDelete(decoder_context);
+		decoder_context = NULL;
+	}
+	InvalidateSystemCaches();
+}
+
+XLogRecPtr
+decoder_position(void)
+{
+	return Max(decoding->reader->EndRecPtr, MyReplicationSlot->data.confirmed_flush);
+}
+
+void
+decoder_set_interest(List *relids)
+{
+	MemoryContext oldcontext;
+
+	if (list_difference_oid(relids, interest) == NIL &&
+		list_difference_oid(interest, relids) == NIL)
+		return;
+
+	oldcontext = MemoryContextSwitchTo(decoder_context);
+	list_free(interest);
+	interest = list_copy(relids);
+	MemoryContextSwitchTo(oldcontext);
+	interest_number++;
+	invalidate_relations();
+}
+
+uint64
+decoder_interest(void)
+{
+	return interest_number;
+}
+
+/*
+ * Relations
+ */
+
+static Bitmapset *
+identity_columns(Relation rel)
+{
+	Bitmapset  *attrs = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_IDENTITY_KEY);
+	Bitmapset  *result = NULL;
+	int			x = -1;
+
+	while ((x = bms_next_member(attrs, x)) >= 0)
+		result = bms_add_member(result, x + FirstLowInvalidHeapAttributeNumber);
+	bms_free(attrs);
+	return result;
+}
+
+/*
+ * The layout of rows of "rows_of" (a root), as identified by "identity_of"
+ * (the leaf whose changes were logged): the one known if it is the same.
+ */
+static ChangeLayout *
+make_layout(ChangeLayout *known, Relation rows_of, Relation identity_of)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(decoder_context);
+	bool		full = identity_of->rd_rel->relreplident == REPLICA_IDENTITY_FULL;
+	Bitmapset  *attrs = full ? NULL : identity_columns(identity_of);
+
+	if (identity_of != rows_of && attrs != NULL)
+	{
+		/* numbers of the leaf's columns to those of the root */
+		Bitmapset  *mapped = NULL;
+		int			attno = -1;
+
+		while ((attno = bms_next_member(attrs, attno)) >= 0)
+		{
+			Form_pg_attribute att = TupleDescAttr(RelationGetDescr(identity_of), attno - 1);
+			AttrNumber	root_attno = get_attnum(RelationGetRelid(rows_of), NameStr(att->attname));
+
+			if (AttributeNumberIsValid(root_attno))
+				mapped = bms_add_member(mapped, root_attno);
+		}
+		attrs = mapped;
+	}
+
+	if (known == NULL || known->identity_full != full || !bms_equal(known->identity_attrs, attrs) ||
+		!equalTupleDescs(known->desc, RelationGetDescr(rows_of)))
+	{
+		known = palloc(sizeof(ChangeLayout));
+		known->desc = CreateTupleDescCopyConstr(RelationGetDescr(rows_of));
+		known->identity_full = full;
+		known->identity_attrs = attrs;
+	}
+	MemoryContextSwitchTo(oldcontext);
+	return known;
+}
+
+/* Find out about a relation, under the historic snapshot of a callback. */
+static void
+examine_relation(DecodedRelation *entry, Relation rel)
+{
+	MemoryContext oldcontext;
+	Relation	root = rel;
+	ListCell   *lc;
+
+	entry->valid = true;
+	entry->list_set = NULL;
+	entry->map = NULL;
+	entry->root = RelationGetRelid(rel);
+	entry->wanted = list_member_oid(interest, entry->root);
+
+	if (!entry->wanted && rel->rd_rel->relispartition)
+	{
+		foreach(lc, get_partition_ancestors(RelationGetRelid(rel)))
+		{
+			if (list_member_oid(interest, lfirst_oid(lc)))
+			{
+				entry->wanted = true;
+				entry->root = lfirst_oid(lc);
+			}
+		}
+	}
+	if (!entry->wanted)
+		return;
+
+	oldcontext = MemoryContextSwitchTo(decoder_context);
+	if (entry->root != RelationGetRelid(rel))
+	{
+		root = RelationIdGetRelation(entry->root);
+		if (!RelationIsValid(root))
+			elog(ERROR, "could not open relation with OID %u", entry->root);
+	}
+	entry->layout = make_layout(entry->layout, root, rel);
+	if (root != rel)
+	{
+		entry->map = convert_tuples_by_name(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
+											entry->layout->desc);
+		RelationClose(root);
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static DecodedRelation *
+lookup_relation(Relation rel)
+{
+	DecodedRelation *entry = last_relation;
+	bool		found;
+
+	if (unlikely(entry == NULL || entry->relid != RelationGetRelid(rel)))
+	{
+		entry = hash_search(relations, &RelationGetRelid(rel), HASH_ENTER, &found);
+		if (!found)
+		{
+			entry->valid = false;
+			entry->layout = NULL;
+		}
+		last_relation = entry;
+	}
+	if (unlikely(!entry->valid))
+		examine_relation(entry, rel);
+	return entry;
+}
+
+ChangeLayout *
+decoder_layout(Relation rel)
+{
+	ChangeLayout *layout;
+	DecodedRelation *entry;
+	Oid			relid = RelationGetRelid(rel);
+	bool		found;
+
+	entry = hash_search(relations, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->valid = false;
+		entry->layout = NULL;
+	}
+	layout = make_layout(entry->layout, rel, rel);
+
+	/* the whole old row is at hand, whatever the table's identity is */
+	layout->identity_full = true;
+	entry->layout = layout;
+	return layout;
+}
+
+/*
+ * Callbacks
+ */
+
+static bool
+already_applied(ReorderBufferTXN *txn)
+{
+	if (txn->end_lsn > skip_before)
+		return false;
+	for (int i = 0; i < nskip_not; i++)
+	{
+		if (skip_not[i] == txn->xid)
+			return false;
+	}
+	return true;
+}
+
+static void
+begin_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
+{
+	MemoryContext oldcontext;
+	HeldBack   *held;
+
+	current_set = NULL;
+	if (already_applied(txn))
+		return;
+
+	oldcontext = MemoryContextSwitchTo(decoder_context);
+	if (!XidInMVCCSnapshot(txn->xid, align_snapshot))
+	{
+		if (batch_set == NULL)
+			batch_set = change_set_create();
+		current_set = batch_set;
+		decode_result->transactions++;
+		decode_result->newest_commit = Max(decode_result->newest_commit,
+										   freshet_commit_time(txn));
+	}
+	else
+	{
+		held = palloc(sizeof(HeldBack));
+		held->xid = txn->xid;
+		held->commit_start = txn->final_lsn;
+		held->commit_time = freshet_commit_time(txn);
+		held->catalog_changes = rbtxn_has_catalog_changes(txn);
+		held->interest = interest_number;
+		held->set = change_set_create();
+		held_back = lappend(held_back, held);
+		current_set = held->set;
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static void
+commit_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn)
+{
+	current_set = NULL;
+}
+
+/*
+ * A copy of a new row with every value in line.  A value that the update did
+ * not change comes as a pointer into the table's TOAST relation, which must
+ * not be followed (the value may be gone): the old row has it, in line, if
+ * the identity is full, and else the column cannot be used by a sink anyway.
+ */
+static HeapTuple
+inline_values(HeapTuple new, HeapTuple old, TupleDesc desc)
+{
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+
+	heap_deform_tuple(new, desc, values, nulls);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		struct varlena *value;
+
+		if (nulls[i] || att->attisdropped || att->attlen != -1)
+			continue;
+		value = (struct varlena *) DatumGetPointer(values[i]);
+		if (!VARATT_IS_EXTERNAL(value))
+			continue;
+		if (!VARATT_IS_EXTERNAL_ONDISK(value))
+			values[i] = PointerGetDatum(detoast_external_attr(value));
+		else if (old != NULL)
+			values[i] = heap_getattr(old, i + 1, desc, &nulls[i]);
+		else
+			nulls[i] = true;
+	}
+	return heap_form_tuple(desc, values, nulls);
+}
+
+static void
+change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation rel,
+		  ReorderBufferChange *change)
+{
+	DecodedRelation *entry;
+	MemoryContext oldcontext;
+	ChangeKind	kind = CHANGE_ROW;
+	HeapTuple	old;
+	HeapTuple	new;
+
+	if (current_set == NULL)
+		return;
+	entry = lookup_relation(rel);
+	if (!entry->wanted)
+		return;
+
+	if (entry->list_set != current_set)
+	{
+		entry->list = change_set_get_list(current_set, entry->root, true);
+		entry->list_set = current_set;
+	}
+
+	old = freshet_change_old_tuple(change);
+	new = freshet_change_new_tuple(change);
+	if (old == NULL && change->action == REORDER_BUFFER_CHANGE_UPDATE)
+		kind = CHANGE_SAME_IDENTITY;
+	else if (old == NULL && change->action == REORDER_BUFFER_CHANGE_DELETE)
+		kind = CHANGE_BLIND_DELETE;
+	if (likely(entry->map == NULL && (new == NULL || !HeapTupleHasExternal(new))))
+	{
+		change_list_add(entry->list, kind, entry->layout, old, new);
+		return;
+	}
+
+	oldcontext = MemoryContextSwitchTo(change_context);
+	if (new != NULL && HeapTupleHasExternal(new))
+		new = inline_values(new, old, RelationGetDescr(rel));
+	if (entry->map != NULL && old != NULL)
+		old = execute_attr_map_tuple(old, entry->map);
+	if (entry->map != NULL && new != NULL)
+		new = execute_attr_map_tuple(new, entry->map);
+	change_list_add(entry->list, kind, entry->layout, old, new);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextReset(change_context);
+}
+
+/*
+ * TRUNCATE of a source empties it.  One of a leaf alone takes away rows that
+ * nobody can name: the sinks have to be computed again.
+ */
+static void
+truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, int nrelations,
+			Relation rels[], ReorderBufferChange *change)
+{
+	if (current_set == NULL)
+		return;
+
+	for (int i = 0; i < nrelations; i++)
+	{
+		DecodedRelation *entry = lookup_relation(rels[i]);
+		bool		root_too = false;
+		ChangeList *list;
+
+		if (!entry->wanted)
+			continue;
+		list = change_set_get_list(current_set, entry->root, true);
+		if (entry->root == RelationGetRelid(rels[i]))
+		{
+			change_list_add_truncate(list);
+			continue;
+		}
+
+		/* the log names the root if the command did */
+		for (int j = 0; j < change->data.truncate.nrelids; j++)
+			root_too |= change->data.truncate.relids[j] == entry->root;
+		if (!root_too)
+			change_list_set_unknown(list);
+	}
+}
+
+/* The worker's own writes carry its origin. */
+static bool
+filter_by_origin_cb(LogicalDecodingContext *ctx, RepOriginId origin_id)
+{
+	return origin_id != InvalidRepOriginId && origin_id == replorigin_session_origin;
+}
+
+static void
+startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *options, bool is_init)
+{
+	options->output_type = OUTPUT_PLUGIN_BINARY_OUTPUT;
+	options->receive_rewrites = false;
+}
+
+void
+decoder_plugin_callbacks(OutputPluginCallbacks *cb)
+{
+	cb->startup_cb = startup_cb;
+	cb->begin_cb = begin_cb;
+	cb->change_cb = change_cb;
+	cb->truncate_cb = truncate_cb;
+	cb->commit_cb = commit_cb;
+	cb->filter_by_origin_cb = filter_by_origin_cb;
+}
+
+/*
+ * Decoding
+ */
+
+/* Move what the snapshot now sees from the held back to the result. */
+static void
+release_visible(Snapshot snapshot, DecodeResult *result)
+{
+	List	   *still = NIL;
+	ListCell   *lc;
+	MemoryContext oldcontext = CurrentMemoryContext;
+
+	foreach(lc, held_back)
+	{
+		HeldBack   *held = lfirst(lc);
+
+		if (XidInMVCCSnapshot(held->xid, snapshot))
+		{
+			MemoryContextSwitchTo(decoder_context);
+			still = lappend(still, held);
+			MemoryContextSwitchTo(oldcontext);
+			continue;
+		}
+		if (held->catalog_changes)
+			sink_cache_invalidate();
+		result->sets = lappend(result->sets, held->set);
+		result->transactions++;
+		result->newest_commit = Max(result->newest_commit, held->commit_time);
+		pfree(held);
+	}
+	list_free(held_back);
+	held_back = still;
+}
+
+void
+decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	MemoryContext oldcontext = CurrentMemoryContext;
+	bool		flush_caches = catalogs_changed;
+
+	memset(result, 0, sizeof(DecodeResult));
+	align_snapshot = snapshot;
+	decode_result = result;
+	batch_set = NULL;
+	release_visible(snapshot, result);
+
+	catalogs_changed = false;
+	if (flush_caches)
+	{
+		InvalidateSystemCaches();
+		catalogs_changed = false;
+	}
+
+	/* the reader and the reorder buffer allocate in the current context */
+	MemoryContextSwitchTo(decoding->context);
+	while (decoding->reader->EndRecPtr < upto)
+	{
+		char	   *error = NULL;
+		XLogRecord *record = XLogReadRecord(decoding->reader, &error);
+
+		if (error)
+			elog(ERROR, "could not read the write-ahead log at %X/%X: %s",
+				 LSN_FORMAT_ARGS(decoding->reader->EndRecPtr), error);
+		if (record != NULL)
+			LogicalDecodingProcessRecord(decoding, decoding->reader);
+
+		/* replay in a subtransaction leaves both changed */
+		CurrentResourceOwner = owner;
+		MemoryContextSwitchTo(decoding->context);
+		worker_check_stop();
+		CHECK_FOR_INTERRUPTS();
+	}
+	MemoryContextSwitchTo(oldcontext);
+
+	if (flush_caches || catalogs_changed)
+	{
+		InvalidateSystemCaches();
+		catalogs_changed = false;
+	}
+
+	if (batch_set != NULL)
+		result->sets = lappend(result->sets, batch_set);
+	result->end = decoding->reader->EndRecPtr;
+	align_snapshot = NULL;
+	decode_result = NULL;
+}
+
+int
+decoder_held_back_count(void)
+{
+	return list_length(held_back);
+}
+
+TransactionId *
+decoder_held_back_xids(void)
+{
+	TransactionId *xids = palloc(Max(list_length(held_back), 1) * sizeof(TransactionId));
+	ListCell   *lc;
+
+	foreach(lc, held_back)
+		xids[foreach_current_index(lc)] = ((HeldBack *) lfirst(lc))->xid;
+	return xids;
+}
+
+XLogRecPtr
+decoder_oldest_held_back(void)
+{
+	if (held_back == NIL)
+		return InvalidXLogRecPtr;
+	return ((HeldBack *) linitial(held_back))->commit_start;
+}
+
+bool
+decoder_holds_older_interest(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, held_back)
+	{
+		if (((HeldBack *) lfirst(lc))->interest != interest_number)
+			return true;
+	}
+	return false;
+}

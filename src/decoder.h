@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * decoder.h
+ *		From the write-ahead log to change sets aligned to a snapshot.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_DECODER_H
+#define FRESHET_DECODER_H
+
+#include "postgres.h"
+
+#include "access/xlogdefs.h"
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "replication/output_plugin.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+#include "change_set.h"
+
+/* What one call of decoder_decode() found. */
+typedef struct DecodeResult
+{
+	List	   *sets;			/* ChangeSet *, in the order of commits; the
+								 * caller destroys them after its commit */
+	int			transactions;
+	TimestampTz newest_commit;	/* 0: none */
+	XLogRecPtr	end;			/* decoded up to here */
+} DecodeResult;
+
+/* Is there a slot of this database that still has its log? */
+extern bool decoder_slot_is_usable(void);
+
+/*
+ * Make the slot, in place of one that lost its log.  In a transaction of its
+ * own that has not written.  Waits for the transactions that are running.
+ */
+extern void decoder_make_slot(void);
+extern void decoder_drop_slot(void);
+
+/* Log that the slot keeps from being recycled, in bytes; 0 without a slot. */
+extern uint64 decoder_slot_lag(void);
+
+/*
+ * Start decoding at the slot's position, in a transaction: skip what the
+ * progress (applied, and held_back xids in an array) says is applied.
+ */
+extern void decoder_start(XLogRecPtr applied, const TransactionId *held_back, int nheld_back);
+extern bool decoder_is_started(void);
+/* Free everything, change sets included; outside of a transaction or in one. */
+extern void decoder_stop(void);
+
+extern XLogRecPtr decoder_position(void);
+
+/*
+ * The relations whose changes are wanted: ordinary tables, and partitioned
+ * ones for all their leaves.  A list that differs from the one before raises
+ * the number that decoder_interest() returns.
+ */
+extern void decoder_set_interest(List *relids);
+extern uint64 decoder_interest(void);
+
+/*
+ * Decode up to the record that ends at or after upto, which must be flushed.
+ * Transactions that the snapshot sees go into the result, others are held
+ * back; those held back before that it now sees come first.
+ */
+extern void decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result);
+
+/* Transactions held back. */
+extern int	decoder_held_back_count(void);
+extern TransactionId *decoder_held_back_xids(void); /* palloc'd */
+extern XLogRecPtr decoder_oldest_held_back(void);	/* start of its commit record */
+/* Was one of them decoded before the present interest? */
+extern bool decoder_holds_older_interest(void);
+
+/* Tell the slot that everything before lsn is applied and flushed. */
+extern void decoder_confirm(XLogRecPtr lsn);
+
+/* Layout of the rows of a relation as it is now: for rows that are not from
+ * the log. */
+extern ChangeLayout *decoder_layout(Relation rel);
+
+/* Called by the output plugin's initialization in the worker. */
+extern void decoder_plugin_callbacks(OutputPluginCallbacks *cb);
+
+#endif							/* FRESHET_DECODER_H */

@@ -1,0 +1,188 @@
+/*-------------------------------------------------------------------------
+ *
+ * explain.c
+ *		Lines that tell a person how a query would be maintained, and why.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "lib/stringinfo.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+#include "utils/timestamp.h"
+
+#include "analyze.h"
+#include "analyze_internal.h"
+
+static char *
+table_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+/* Column names of the sink, separated by commas. */
+static char *
+key_names(const DeltaPlan *plan)
+{
+	StringInfoData buf;
+	int			i;
+
+	initStringInfo(&buf);
+	for (i = 0; i < plan->nkeys; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(plan->columns[plan->keys[i].column].name));
+	return buf.data;
+}
+
+static char *
+shape_line(const DeltaPlan *plan)
+{
+	if (plan->shape == DELTA_COPY)
+		return psprintf("shape: copy of the rows, key %s", key_names(plan));
+	if (plan->nkeys == 0)
+		return pstrdup("shape: total, one row");
+	return psprintf(ngettext("shape: rollup, %d key: %s", "shape: rollup, %d keys: %s",
+							 plan->nkeys), plan->nkeys, key_names(plan));
+}
+
+/* A length in days, hours, minutes and seconds. */
+static char *
+length_text(int64 usecs)
+{
+	Interval   *span = palloc0(sizeof(Interval));
+
+	span->day = (int32) (usecs / USECS_PER_DAY);
+	span->time = usecs % USECS_PER_DAY;
+	return DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(span)));
+}
+
+static char *
+window_line(const WindowSpec *window)
+{
+	Datum		origin = TimestampTzGetDatum(window->origin);
+	char	   *aligned = DatumGetCString(DirectFunctionCall1(timestamptz_out, origin));
+
+	if (window->hop)
+		return psprintf("window: hopping, %s every %s, aligned to %s",
+						length_text(window->size), length_text(window->slide), aligned);
+	return psprintf("window: tumbling, %s, aligned to %s", length_text(window->size), aligned);
+}
+
+static bool
+contains_window_var(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varno == INNER_VAR;
+	return expression_tree_walker(node, contains_window_var, context);
+}
+
+/* The aggregate as the user wrote it; columns of the window have no name here. */
+static char *
+aggregate_text(AnalyzeContext *ctx, int i)
+{
+	Node	   *agg = analyze_renumber(ctx, list_nth(ctx->aggrefs, i));
+	Oid			source = ctx->plan->source;
+
+	if (contains_window_var(agg, NULL))
+		return psprintf("%s(...)", get_func_name(ctx->plan->aggs[i].aggfnoid));
+	return deparse_expression(agg, deparse_context_for(get_rel_name(source), source),
+							  false, false);
+}
+
+static char *
+aggregate_line(AnalyzeContext *ctx, int i)
+{
+	const AggSpec *spec = &ctx->plan->aggs[i];
+	const char *note = "";
+	char	   *kept;
+
+	if (spec->visible >= 0)
+		kept = psprintf("in column %s",
+						quote_identifier(ctx->plan->columns[spec->visible].name));
+	else
+		kept = psprintf("in %s", FRESHET_STATE_COLUMN);
+
+	if (spec->kind == AGG_MIN || spec->kind == AGG_MAX)
+		note = "; a group is recomputed when its extreme goes away";
+	else if (spec->kind == AGG_SUM_FLOAT4 || spec->kind == AGG_SUM_FLOAT8 ||
+			 spec->kind == AGG_AVG_FLOAT)
+		note = "; exact sum, rounded once";
+	return psprintf("aggregate: %s, kept %s%s", aggregate_text(ctx, i), kept, note);
+}
+
+static char *
+identity_line(const DeltaPlan *plan)
+{
+	List	   *insufficient;
+	ListCell   *lc;
+	StringInfoData buf;
+
+	if (analyze_identity_suffices(plan, &insufficient))
+		return pstrdup("replica identity: gives the old values of all columns used");
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "replica identity: must be set to FULL for ");
+	foreach(lc, insufficient)
+		appendStringInfo(&buf, "%s%s", lc == list_head(insufficient) ? "" : ", ",
+						 table_name(lfirst_oid(lc)));
+	return buf.data;
+}
+
+static char *
+settings_line(const List *functions)
+{
+	StringInfoData buf;
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "settings: computed under those of the sink's making "
+						   "(TimeZone and others), because of ");
+	foreach(lc, functions)
+	{
+		char	   *name = get_func_name(lfirst_oid(lc));
+
+		if (name != NULL)
+			names = list_append_unique(names, makeString(name));
+	}
+	foreach(lc, names)
+		appendStringInfo(&buf, "%s%s", lc == list_head(names) ? "" : ", ",
+						 strVal(lfirst(lc)));
+	return buf.data;
+}
+
+List *
+analyze_explain(const Query *query)
+{
+	AnalyzeContext ctx;
+	DeltaPlan  *plan;
+	List	   *lines = NIL;
+	int			i;
+
+	analyze_query(&ctx, query);
+	plan = ctx.plan;
+
+	lines = lappend(lines, pstrdup("strategy: delta, each change is folded into the sink "
+								   "without running the query"));
+	lines = lappend(lines, psprintf("source: %s%s", table_name(plan->source),
+									get_rel_relkind(plan->source) == RELKIND_PARTITIONED_TABLE ?
+									" (partitioned)" : ""));
+	lines = lappend(lines, shape_line(plan));
+	if (plan->window != NULL)
+		lines = lappend(lines, window_line(plan->window));
+	for (i = 0; i < plan->naggs; i++)
+		lines = lappend(lines, aggregate_line(&ctx, i));
+	lines = lappend(lines, identity_line(plan));
+	if (plan->uses_settings)
+		lines = lappend(lines, settings_line(ctx.settings_functions));
+	return lines;
+}

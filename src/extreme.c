@@ -1,0 +1,481 @@
+/*-------------------------------------------------------------------------
+ *
+ * extreme.c
+ *		Compute min and max of stale groups again.
+ *
+ * Two ways.  One query per group, restricted to the group's keys and, for a
+ * windowed rollup, to the times of the window, so that the source's indexes
+ * serve; or one pass over the whole source for all stale groups together.
+ * The planner's costs choose.  Both read the source at the active snapshot.
+ *
+ * In a batch that is not aligned (catching up) that snapshot is newer than
+ * the changes applied.  The recomputed extreme may then be that of a later
+ * time; but the changes in between are still to come, and folding an added
+ * value that is known already or retracting one that is beyond the extreme
+ * (which makes the group stale again) leads to the right end.
+ *
+ * The query is built from the plan's expressions and planned as a Query; it
+ * is not text.  Rights on the source were checked when the plan was made.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_relation.h"
+#include "tcop/dest.h"
+#include "tcop/tcopprot.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "delta.h"
+#include "extreme.h"
+
+static bool
+is_extreme(const AggSpec *spec)
+{
+	return spec->kind == AGG_MIN || spec->kind == AGG_MAX;
+}
+
+static bool
+has_extremes(const DeltaPlan *plan)
+{
+	for (int i = 0; i < plan->naggs; i++)
+	{
+		if (is_extreme(&plan->aggs[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool
+group_is_stale(Rollup *rollup, RollupGroup *group)
+{
+	for (int i = 0; i < rollup->plan->naggs; i++)
+	{
+		if (is_extreme(&rollup->plan->aggs[i]) &&
+			accum_is_stale(&rollup->descs[i], &group->accums[i]))
+			return true;
+	}
+	return false;
+}
+
+static void
+count_stale(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
+{
+	/* a group without rows goes away, or has no extreme */
+	if (group_is_stale(rollup, group))
+		++*(int64 *) arg;
+}
+
+/*
+ * One query per group
+ */
+
+typedef struct ExtremeReceiver
+{
+	DestReceiver pub;
+	Rollup	   *rollup;
+	RollupGroup *group;
+} ExtremeReceiver;
+
+static bool
+contains_window_var(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varno == INNER_VAR;
+	return expression_tree_walker(node, contains_window_var, context);
+}
+
+static bool
+is_window_var(Expr *expr, AttrNumber attno)
+{
+	return IsA(expr, Var) && ((Var *) expr)->varno == INNER_VAR &&
+		((Var *) expr)->varattno == attno;
+}
+
+/*
+ * Can a query over the source alone compute the extremes of one group?  With
+ * a window, only if window_start is a key, and the window's columns are used
+ * in keys alone.
+ */
+static bool
+group_query_possible(const DeltaPlan *plan)
+{
+	bool		has_start = plan->window == NULL;
+
+	for (int i = 0; i < plan->nkeys; i++)
+	{
+		if (is_window_var(plan->keys[i].expr, 1))
+			has_start = true;
+		else if (!is_window_var(plan->keys[i].expr, 2) &&
+				 contains_window_var((Node *) plan->keys[i].expr, NULL))
+			return false;
+	}
+	if (contains_window_var((Node *) plan->quals, NULL))
+		return false;
+	for (int i = 0; i < plan->naggs; i++)
+	{
+		if (is_extreme(&plan->aggs[i]) &&
+			(contains_window_var((Node *) plan->aggs[i].arg, NULL) ||
+			 contains_window_var((Node *) plan->aggs[i].filter, NULL)))
+			return false;
+	}
+	return has_start;
+}
+
+static Aggref *
+make_aggref(const AggSpec *spec)
+{
+	Aggref	   *agg = makeNode(Aggref);
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(spec->aggfnoid));
+	Oid			transtype;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", spec->aggfnoid);
+	transtype = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggtranstype;
+	ReleaseSysCache(tuple);
+
+	agg->aggfnoid = spec->aggfnoid;
+	agg->aggtype = spec->resulttype;
+	agg->aggcollid = OidIsValid(get_typcollation(spec->resulttype)) ? spec->collation : InvalidOid;
+	agg->inputcollid = spec->collation;
+	agg->aggtranstype = transtype;
+	agg->aggargtypes = list_make1_oid(spec->argtype);
+	agg->args = list_make1(makeTargetEntry(copyObject(spec->arg), 1, NULL, false));
+	agg->aggfilter = copyObject(spec->filter);
+	agg->aggkind = AGGKIND_NORMAL;
+	agg->aggsplit = AGGSPLIT_SIMPLE;
+	agg->aggno = -1;
+	agg->aggtransno = -1;
+	agg->location = -1;
+	return agg;
+}
+
+static Param *
+make_param(int id, Oid type, int32 typmod, Oid collation)
+{
+	Param	   *param = makeNode(Param);
+
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = id;
+	param->paramtype = type;
+	param->paramtypmod = typmod;
+	param->paramcollid = collation;
+	param->location = -1;
+	return param;
+}
+
+typedef enum WindowKind
+{
+	WINDOW_FINITE,
+	WINDOW_INFINITE,			/* of an infinite time: starts and ends there */
+	WINDOW_NULL					/* of rows without a time */
+} WindowKind;
+
+static Expr *
+compare_time(Oid opno, Expr *ts, int paramid)
+{
+	return make_opclause(opno, BOOLOID, false, copyObject(ts),
+						 (Expr *) make_param(paramid, TIMESTAMPTZOID, -1, InvalidOid),
+						 InvalidOid, InvalidOid);
+}
+
+/* WHERE the row is in the group whose keys are the parameters. */
+static List *
+group_quals(const DeltaPlan *plan, const bool *nulls, WindowKind window)
+{
+	List	   *quals = copyObject(plan->quals);
+
+	for (int i = 0; i < plan->nkeys; i++)
+	{
+		const KeySpec *key = &plan->keys[i];
+
+		if (is_window_var(key->expr, 1) || is_window_var(key->expr, 2))
+			continue;
+		if (nulls[i])
+		{
+			NullTest   *test = makeNode(NullTest);
+
+			test->arg = copyObject(key->expr);
+			test->nulltesttype = IS_NULL;
+			test->argisrow = false;
+			test->location = -1;
+			quals = lappend(quals, test);
+		}
+		else
+			quals = lappend(quals,
+							make_opclause(key->eqop, BOOLOID, false, copyObject(key->expr),
+										  (Expr *) make_param(i + 1, key->type, key->typmod,
+															  key->collation),
+										  InvalidOid, key->collation));
+	}
+
+	if (plan->window != NULL && window == WINDOW_NULL)
+	{
+		NullTest   *test = makeNode(NullTest);
+
+		test->arg = copyObject(plan->window->ts);
+		test->nulltesttype = IS_NULL;
+		test->location = -1;
+		quals = lappend(quals, test);
+	}
+	else if (plan->window != NULL)
+	{
+		TypeCacheEntry *type = lookup_type_cache(TIMESTAMPTZOID,
+												 TYPECACHE_LT_OPR | TYPECACHE_EQ_OPR);
+		Expr	   *ts = plan->window->ts;
+
+		if (window == WINDOW_INFINITE)
+			return lappend(quals, compare_time(type->eq_opr, ts, plan->nkeys + 1));
+		quals = lappend(quals, compare_time(get_negator(type->lt_opr), ts, plan->nkeys + 1));
+		quals = lappend(quals, compare_time(type->lt_opr, ts, plan->nkeys + 2));
+	}
+	return quals;
+}
+
+static PlannedStmt *
+plan_query(const DeltaPlan *plan, List *quals)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblRef *rtr = makeNode(RangeTblRef);
+	Relation	rel = table_open(plan->source, AccessShareLock);
+	int			resno = 1;
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = plan->source;
+	rte->relkind = rel->rd_rel->relkind;
+	rte->rellockmode = AccessShareLock;
+	rte->inh = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	rte->inFromCl = true;
+	rte->eref = makeAlias(RelationGetRelationName(rel), NIL);
+	for (int i = 0; i < RelationGetDescr(rel)->natts; i++)
+		rte->eref->colnames = lappend(rte->eref->colnames,
+									  makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel),
+																			  i)->attname))));
+	table_close(rel, NoLock);
+
+	query->commandType = CMD_SELECT;
+	query->querySource = QSRC_ORIGINAL;
+	query->canSetTag = true;
+	query->hasAggs = true;
+	query->rtable = list_make1(rte);
+	rtr->rtindex = 1;
+	query->jointree = makeFromExpr(list_make1(rtr), (Node *) make_ands_explicit(quals));
+	for (int i = 0; i < plan->naggs; i++)
+	{
+		if (is_extreme(&plan->aggs[i]))
+			query->targetList = lappend(query->targetList,
+										makeTargetEntry((Expr *) make_aggref(&plan->aggs[i]),
+														resno++, pstrdup("extreme"), false));
+	}
+	return pg_plan_query(query, "freshet: extremes of a group", 0, NULL);
+}
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	ExtremeReceiver *receiver = (ExtremeReceiver *) self;
+	Rollup	   *rollup = receiver->rollup;
+	MemoryContext oldcontext = MemoryContextSwitchTo(rollup->group_context);
+	int			column = 1;
+
+	for (int i = 0; i < rollup->plan->naggs; i++)
+	{
+		bool		isnull;
+		Datum		value;
+
+		if (!is_extreme(&rollup->plan->aggs[i]))
+			continue;
+		value = slot_getattr(slot, column++, &isnull);
+		accum_set_extreme(&rollup->descs[i], &receiver->group->accums[i], value, isnull);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	return true;
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+receiver_noop(DestReceiver *self)
+{
+}
+
+static void
+run_query(Rollup *rollup, RollupGroup *group, PlannedStmt *stmt, ParamListInfo params)
+{
+	ExtremeReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
+	DestNone}, rollup, group};
+	QueryDesc  *desc = CreateQueryDesc(stmt, "freshet: extremes of a group", GetActiveSnapshot(),
+									   InvalidSnapshot, &receiver.pub, params, NULL, 0);
+
+	ExecutorStart(desc, 0);
+	freshet_executor_run(desc);
+	ExecutorFinish(desc);
+	ExecutorEnd(desc);
+	FreeQueryDesc(desc);
+}
+
+static void
+set_param(ParamListInfo params, int id, Oid type, Datum value, bool isnull)
+{
+	ParamExternData *param = &params->params[id - 1];
+
+	param->value = value;
+	param->isnull = isnull;
+	param->pflags = PARAM_FLAG_CONST;
+	param->ptype = type;
+}
+
+/* Recompute one group; arg is the plan for groups without null keys. */
+static void
+recompute_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
+{
+	const DeltaPlan *plan = rollup->plan;
+	PlannedStmt *stmt = arg;
+	ParamListInfo params;
+	bool	   *nulls;
+	bool		special = false;
+	WindowKind	window = WINDOW_FINITE;
+
+	if (!group_is_stale(rollup, group))
+		return;
+
+	params = makeParamList(plan->nkeys + 2);
+	nulls = palloc0((plan->nkeys + 1) * sizeof(bool));
+	set_param(params, plan->nkeys + 1, TIMESTAMPTZOID, (Datum) 0, true);
+	set_param(params, plan->nkeys + 2, TIMESTAMPTZOID, (Datum) 0, true);
+	for (int i = 0; i < plan->nkeys; i++)
+	{
+		Datum		value = slot_getattr(keys, i + 1, &nulls[i]);
+
+		set_param(params, i + 1, plan->keys[i].type, value, nulls[i]);
+		special |= nulls[i];
+		if (is_window_var(plan->keys[i].expr, 1))
+		{
+			if (nulls[i])
+				window = WINDOW_NULL;
+			else if (TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)))
+				window = WINDOW_INFINITE;
+			set_param(params, plan->nkeys + 1, TIMESTAMPTZOID, value, nulls[i]);
+			if (window == WINDOW_FINITE)
+				set_param(params, plan->nkeys + 2, TIMESTAMPTZOID,
+						  TimestampTzGetDatum(window_end(plan->window,
+														 DatumGetTimestampTz(value))), false);
+		}
+	}
+	special |= window != WINDOW_FINITE;
+	if (special)
+		stmt = plan_query(plan, group_quals(plan, nulls, window));
+
+	/* the executor must not scribble on a plan that is used again */
+	run_query(rollup, group, special ? stmt : copyObject(stmt), params);
+}
+
+/*
+ * One pass for all
+ */
+
+typedef struct PassConsumer
+{
+	RowConsumer consumer;
+	Rollup	   *rollup;
+} PassConsumer;
+
+static void
+begin_pass(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(rollup->group_context);
+
+	group->recomputing = group_is_stale(rollup, group);
+	for (int i = 0; group->recomputing && i < rollup->plan->naggs; i++)
+	{
+		if (is_extreme(&rollup->plan->aggs[i]))
+			accum_set_extreme(&rollup->descs[i], &group->accums[i], (Datum) 0, true);
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static void
+pass_row(RowConsumer *consumer, TupleTableSlot *slot, int sign)
+{
+	Rollup	   *rollup = ((PassConsumer *) consumer)->rollup;
+	RowEval    *eval = rollup->eval;
+
+	row_eval_begin(eval, slot);
+	while (row_eval_next(eval))
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(eval->econtext->ecxt_per_tuple_memory);
+		RollupGroup *group = rollup_find_group(rollup);
+
+		MemoryContextSwitchTo(rollup->group_context);
+		for (int i = 0; group != NULL && group->recomputing && i < rollup->plan->naggs; i++)
+		{
+			int			filter = rollup->filters[i];
+			int			arg = rollup->args[i];
+
+			if (!is_extreme(&rollup->plan->aggs[i]) ||
+				(filter >= 0 && (eval->nulls[filter] || !DatumGetBool(eval->values[filter]))))
+				continue;
+			accum_fold(&rollup->descs[i], &group->accums[i], eval->values[arg],
+					   eval->nulls[arg], 1);
+		}
+		MemoryContextSwitchTo(oldcontext);
+	}
+}
+
+static void
+one_pass(Rollup *rollup)
+{
+	PassConsumer pass;
+
+	pass.consumer.row = pass_row;
+	pass.consumer.truncate = NULL;
+	pass.rollup = rollup;
+	rollup_each_group(rollup, begin_pass, NULL);
+	feed_table(rollup->sink, rollup->leaves, GetActiveSnapshot(), &pass.consumer, NULL);
+}
+
+void
+extreme_recompute(Rollup *rollup)
+{
+	const DeltaPlan *plan = rollup->plan;
+	int64		stale = 0;
+
+	if (!has_extremes(plan))
+		return;
+	rollup_each_group(rollup, count_stale, &stale);
+	if (stale == 0)
+		return;
+
+	if (group_query_possible(plan))
+	{
+		bool	   *nulls = palloc0((plan->nkeys + 1) * sizeof(bool));
+		PlannedStmt *one = plan_query(plan, group_quals(plan, nulls, WINDOW_FINITE));
+		PlannedStmt *whole = plan_query(plan, copyObject(plan->quals));
+
+		if (one->planTree->total_cost * stale <= whole->planTree->total_cost || plan->nkeys == 0)
+		{
+			rollup_each_group(rollup, recompute_group, one);
+			return;
+		}
+	}
+	one_pass(rollup);
+}

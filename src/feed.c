@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ *
+ * feed.c
+ *		Feed the rows of changes, or of a whole table, to a consumer.
+ *
+ * Rows come in a slot whose descriptor may differ from call to call: the
+ * table may have been altered between two changes, and a partition may number
+ * its columns otherwise (those are converted).  Columns that a definition
+ * uses keep number and type, because the definition's view depends on them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/tupconvert.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "change_set.h"
+#include "feed.h"
+#include "worker.h"
+
+/* The columns that the sink uses must be in the old row. */
+static void
+check_identity(const Sink *sink, const ChangeLayout *layout)
+{
+	if (layout->identity_full || bms_is_subset(sink->plan->used_attrs, layout->identity_attrs))
+		return;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("a row of \"%s\" was changed while its replica identity lacked columns "
+					"that the sink uses",
+					get_rel_name(sink->plan->source)),
+			 errhint("Run ALTER TABLE %s REPLICA IDENTITY FULL, then freshet.rebuild_sink().",
+					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(sink->plan->source)),
+												get_rel_name(sink->plan->source)))));
+}
+
+static void
+feed_list(const Sink *sink, ChangeList *list, RowConsumer *consumer)
+{
+	ChangeIterator it;
+	Change		change;
+	ChangeLayout *layout = NULL;
+	TupleTableSlot *slot = NULL;
+	bool		checked = false;
+	int			n = 0;
+
+	change_iterator_begin(&it, list);
+	while (change_iterator_next(&it, &change))
+	{
+		if ((++n & 1023) == 0)
+		{
+			worker_check_stop();
+			CHECK_FOR_INTERRUPTS();
+		}
+
+		if (change.kind == CHANGE_TRUNCATE)
+		{
+			consumer->truncate(consumer);
+			continue;
+		}
+
+		if (change.layout != layout)
+		{
+			if (slot != NULL)
+				ExecDropSingleTupleTableSlot(slot);
+			layout = change.layout;
+			slot = MakeSingleTupleTableSlot(layout->desc, &TTSOpsHeapTuple);
+			checked = false;
+		}
+		if (!checked && (change.has_old || change.kind != CHANGE_ROW))
+		{
+			check_identity(sink, layout);
+			checked = true;
+		}
+
+		/* columns that the sink uses are those of the identity: no change */
+		if (change.kind == CHANGE_SAME_IDENTITY)
+			continue;
+		if (change.kind == CHANGE_BLIND_DELETE)
+		{
+			/* the sink uses no column at all: any row will do */
+			consumer->row(consumer, ExecStoreAllNullTuple(slot), -1);
+			continue;
+		}
+		if (change.has_old)
+		{
+			ExecStoreHeapTuple(&change.old, slot, false);
+			consumer->row(consumer, slot, -1);
+		}
+		if (change.has_new)
+		{
+			ExecStoreHeapTuple(&change.new, slot, false);
+			consumer->row(consumer, slot, 1);
+		}
+	}
+	change_iterator_end(&it);
+	if (slot != NULL)
+		ExecDropSingleTupleTableSlot(slot);
+}
+
+int64
+feed_changes(const Sink *sink, List *lists, RowConsumer *consumer)
+{
+	int64		count = 0;
+	ListCell   *lc;
+
+	foreach(lc, lists)
+	{
+		feed_list(sink, lfirst(lc), consumer);
+		count += change_list_count(lfirst(lc));
+	}
+	return count;
+}
+
+static int64
+feed_relation(Relation rel, Relation root, Snapshot snapshot, RowConsumer *consumer,
+			  SinkStats *stats)
+{
+	TableScanDesc scan;
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TupleTableSlot *root_slot = NULL;
+	AttrMap    *map = NULL;
+	int64		count = 0;
+
+	if (rel != root)
+	{
+		TupleConversionMap *conversion = convert_tuples_by_name(RelationGetDescr(rel),
+																RelationGetDescr(root));
+
+		map = conversion ? conversion->attrMap : NULL;
+		root_slot = MakeSingleTupleTableSlot(RelationGetDescr(root), &TTSOpsVirtual);
+	}
+
+	scan = table_beginscan(rel, snapshot, 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		if (map != NULL)
+			consumer->row(consumer, execute_attr_map_slot(map, slot, root_slot), 1);
+		else
+			consumer->row(consumer, slot, 1);
+
+		if ((++count & 1023) == 0)
+		{
+			if (stats != NULL)
+				stats->rows_done += 1024;
+			worker_check_stop();
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	table_endscan(scan);
+
+	ExecDropSingleTupleTableSlot(slot);
+	if (root_slot != NULL)
+		ExecDropSingleTupleTableSlot(root_slot);
+	return count;
+}
+
+int64
+feed_table(const Sink *sink, List *leaves, Snapshot snapshot, RowConsumer *consumer,
+		   SinkStats *stats)
+{
+	Relation	root = table_open(sink->plan->source, AccessShareLock);
+	int64		count = 0;
+	ListCell   *lc;
+
+	if (root->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		count = feed_relation(root, root, snapshot, consumer, stats);
+
+	foreach(lc, leaves)
+	{
+		Relation	leaf = try_table_open(lfirst_oid(lc), AccessShareLock);
+
+		/* dropped since the snapshot: the next batch takes its rows away */
+		if (leaf == NULL)
+			continue;
+		count += feed_relation(leaf, root, snapshot, consumer, stats);
+		table_close(leaf, NoLock);
+	}
+
+	table_close(root, NoLock);
+	return count;
+}
+
+List *
+feed_leaves(Oid relid)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	Oid			argtypes[1] = {OIDOID};
+	Datum		args[1];
+	List	   *leaves = NIL;
+
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return NIL;
+
+	args[0] = ObjectIdGetDatum(relid);
+	SPI_connect();
+	if (SPI_execute_with_args("WITH RECURSIVE part (oid) AS ("
+							  "  SELECT inhrelid FROM pg_catalog.pg_inherits "
+							  "  WHERE inhparent = $1 AND NOT inhdetachpending "
+							  "  UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i "
+							  "  JOIN part p ON i.inhparent = p.oid AND NOT i.inhdetachpending) "
+							  "SELECT c.oid FROM pg_catalog.pg_class c JOIN part USING (oid) "
+							  "WHERE c.relkind = 'r' ORDER BY c.oid",
+							  1, argtypes, args, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the partitions of a source");
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Datum		oid = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		MemoryContext spicontext = MemoryContextSwitchTo(oldcontext);
+
+		leaves = lappend_oid(leaves, DatumGetObjectId(oid));
+		MemoryContextSwitchTo(spicontext);
+	}
+	SPI_finish();
+	return leaves;
+}

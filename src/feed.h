@@ -1,0 +1,45 @@
+/*-------------------------------------------------------------------------
+ *
+ * feed.h
+ *		Feed the rows of changes, or of a whole table, to a consumer.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_FEED_H
+#define FRESHET_FEED_H
+
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "nodes/pg_list.h"
+#include "utils/snapshot.h"
+
+#include "shmem.h"
+#include "sink.h"
+
+typedef struct RowConsumer
+{
+	/* sign +1: the row is added; -1: it is retracted */
+	void		(*row) (struct RowConsumer *consumer, TupleTableSlot *slot, int sign);
+	/* all rows so far are gone */
+	void		(*truncate) (struct RowConsumer *consumer);
+} RowConsumer;
+
+/*
+ * Rows of the change lists (List of ChangeList *) in order.  Raises an error
+ * if an old row lacks a column that the sink uses.  Returns the number of
+ * changes.
+ */
+extern int64 feed_changes(const Sink *sink, List *lists, RowConsumer *consumer);
+
+/*
+ * All rows of the sink's source that the snapshot sees, added.  leaves: the
+ * partitions, if the source is partitioned.  Counts in stats if not NULL.
+ */
+extern int64 feed_table(const Sink *sink, List *leaves, Snapshot snapshot,
+						RowConsumer *consumer, SinkStats *stats);
+
+/* Partitions with rows of their own, as the active snapshot sees them. */
+extern List *feed_leaves(Oid relid);
+
+#endif							/* FRESHET_FEED_H */

@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * freshet.h
+ *		Names shared by every file of freshet.
+ *
+ * Words used throughout (see README.md in this directory):
+ *
+ *	source		a table whose changes feed a sink
+ *	sink		a table that freshet keeps equal to a query, its definition
+ *	change		one row change: an old row, a new row, or both
+ *	change set	the changes of one batch or of one held-back transaction
+ *	batch		one transaction of the worker: snapshot, decode, maintain, commit
+ *	progress	an LSN, and the transactions before it not applied yet
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_H
+#define FRESHET_H
+
+#include "postgres.h"
+
+#include "compat.h"
+
+#define FRESHET_SCHEMA		"freshet"
+#define FRESHET_DEF_SCHEMA	"freshet_def"
+
+/* Slot and replication origin of the database with this OID. */
+#define FRESHET_OBJECT_PREFIX	"freshet_"
+
+/* Bookkeeping columns of sinks begin with this. */
+#define FRESHET_COLUMN_PREFIX	"_freshet_"
+#define FRESHET_ROWS_COLUMN		"_freshet_rows"
+#define FRESHET_STATE_COLUMN	"_freshet_state"
+#define FRESHET_KEY_COLUMN		"_freshet_key"
+
+/* True in the per-database worker, from its start to its exit. */
+extern bool freshet_is_worker;
+
+/* "freshet_<oid of the database>", into a NAMEDATALEN buffer. */
+extern void freshet_object_name(Oid dboid, char *buf);
+
+/* Have the launcher look for databases when the current transaction commits. */
+extern void freshet_wake_launcher_at_commit(void);
+
+/* OID of a table of the schema freshet; an error if the extension is missing. */
+extern Oid	freshet_catalog_relid(const char *name);
+
+#endif							/* FRESHET_H */

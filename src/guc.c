@@ -1,0 +1,76 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *		Settings.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+
+#include "guc.h"
+
+int			freshet_batch_interval = 5;
+int			freshet_max_batch_size = 256;
+int			freshet_work_mem = 65536;
+int			freshet_max_wal_lag = 10240;
+int			freshet_max_workers = 8;
+int			freshet_fill_threshold = 64;
+
+void
+guc_define(void)
+{
+	DefineCustomIntVariable("freshet.batch_interval",
+							"Least time between the starts of two batches.",
+							"A commit that comes later is applied at once.",
+							&freshet_batch_interval,
+							5, 0, 60000,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("freshet.max_batch_size",
+							"Most write-ahead log that one batch reads.",
+							"A worker that is farther behind catches up in slices of this size.",
+							&freshet_max_batch_size,
+							256, 1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("freshet.work_mem",
+							"Memory for changes and groups of one batch.",
+							"Changes beyond it go to temporary files, groups to their sink.",
+							&freshet_work_mem,
+							65536, 64, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("freshet.max_wal_lag",
+							"Write-ahead log that the worker's slot may hold back.",
+							"Beyond it the worker gives up its slot and rebuilds all sinks. "
+							"-1 means no limit.",
+							&freshet_max_wal_lag,
+							10240, -1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("freshet.fill_threshold",
+							"Size of a source from which a new sink is filled by a second worker.",
+							"Smaller sources are read by the worker itself, within a batch.",
+							&freshet_fill_threshold,
+							64, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("freshet.max_workers",
+							"Most databases of this server that have sinks.",
+							NULL,
+							&freshet_max_workers,
+							8, 1, 1024,
+							PGC_POSTMASTER, 0,
+							NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("freshet");
+}

@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *		Settings.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_GUC_H
+#define FRESHET_GUC_H
+
+extern int	freshet_batch_interval; /* ms: at most one batch each */
+extern int	freshet_max_batch_size; /* MB of log per batch */
+extern int	freshet_work_mem;		/* kB: change sets, and groups */
+extern int	freshet_max_wal_lag;	/* MB; -1: no limit */
+extern int	freshet_max_workers;	/* databases with a worker */
+extern int	freshet_fill_threshold; /* MB: a larger source is filled by a second worker */
+
+extern void guc_define(void);
+
+#endif							/* FRESHET_GUC_H */

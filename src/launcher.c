@@ -1,0 +1,298 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.c
+ *		The cluster's launcher: which databases need a worker.
+ *
+ * A database wants a worker if a replication origin named freshet_<oid>
+ * exists: origins are in a shared catalogue, create_sink() makes the one of
+ * its database in the same transaction as the sink, and the worker drops it
+ * with the last sink.
+ *
+ * While the server runs, "wanted" in the database's slot in shared memory
+ * says the same.  It is set when a create_sink() commits, and once after the
+ * server's start by the scout: a background worker that connects to some
+ * database, for a process without one cannot open the catalogue of origins,
+ * reads it, and ends.
+ *
+ * The launcher itself is connected to no database and starts no transaction
+ * after its first.  It sleeps until its latch is set: by a create_sink(), by
+ * the postmaster when a worker has started or ended, by a command that had
+ * stopped a worker.  A worker that died is started again after a second, so
+ * that a fault which comes back at once does not keep a core busy.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_replication_origin.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "replication/origin.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "launcher.h"
+#include "shmem.h"
+#include "worker.h"
+
+#define RESTART_DELAY_MS	1000
+
+void
+launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 5;
+	strlcpy(worker.bgw_library_name, "freshet", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "freshet_launcher_main", sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "freshet launcher", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "freshet launcher", sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
+/* OID in the name of an origin of ours, or InvalidOid. */
+static Oid
+origin_database(const char *name)
+{
+	const char *digits = name + strlen(FRESHET_OBJECT_PREFIX);
+	char	   *end;
+	unsigned long oid;
+
+	if (strncmp(name, FRESHET_OBJECT_PREFIX, strlen(FRESHET_OBJECT_PREFIX)) != 0 ||
+		*digits < '1' || *digits > '9')
+		return InvalidOid;
+	oid = strtoul(digits, &end, 10);
+	return *end == '\0' && oid <= PG_UINT32_MAX ? (Oid) oid : InvalidOid;
+}
+
+/*
+ * The scout: note the databases that want a worker.  An origin whose database
+ * is gone (dropped while freshet was not loaded) is dropped here.
+ */
+static void
+note_wanted_databases(void)
+{
+	Relation	rel = table_open(ReplicationOriginRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	List	   *orphans = NIL;
+	HeapTuple	tup;
+	ListCell   *lc;
+
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		Form_pg_replication_origin origin = (Form_pg_replication_origin) GETSTRUCT(tup);
+		char	   *name = text_to_cstring(&origin->roname);
+		Oid			dboid = origin_database(name);
+
+		if (!OidIsValid(dboid))
+			continue;
+		if (!SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(dboid)))
+			orphans = lappend(orphans, name);
+		else if (!shmem_set_wanted(dboid))
+			ereport(WARNING,
+					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					 errmsg("no freshet worker is left for database %u", dboid),
+					 errhint("Raise freshet.max_workers.")));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	foreach(lc, orphans)
+		replorigin_drop_by_name(lfirst(lc), true, true);
+}
+
+void
+freshet_scout_main(Datum main_arg)
+{
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(main_arg), InvalidOid, 0);
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	note_wanted_databases();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	FreshetState->scouted = true;
+}
+
+static void
+init_worker(BackgroundWorker *worker, const char *function, Oid dboid)
+{
+	memset(worker, 0, sizeof(*worker));
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker->bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker->bgw_library_name, "freshet", sizeof(worker->bgw_library_name));
+	strlcpy(worker->bgw_function_name, function, sizeof(worker->bgw_function_name));
+	worker->bgw_main_arg = ObjectIdGetDatum(dboid);
+	worker->bgw_notify_pid = MyProcPid;
+}
+
+/* Databases that can be connected to, those that nobody drops first. */
+static List *
+databases_to_scout_from(void)
+{
+	Relation	rel;
+	TableScanDesc scan;
+	HeapTuple	tup;
+	List	   *result = NIL;
+	MemoryContext context = CurrentMemoryContext;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while (HeapTupleIsValid(tup = heap_getnext(scan, ForwardScanDirection)))
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tup);
+		MemoryContext oldcontext = MemoryContextSwitchTo(context);
+
+		if (database->datallowconn && database->datistemplate)
+			result = lcons_oid(database->oid, result);
+		else if (database->datallowconn)
+			result = lappend_oid(result, database->oid);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+	return result;
+}
+
+/* Send scouts until one has come through. */
+static void
+scout(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, databases_to_scout_from())
+	{
+		BackgroundWorker worker;
+		BackgroundWorkerHandle *handle;
+
+		init_worker(&worker, "freshet_scout_main", lfirst_oid(lc));
+		strlcpy(worker.bgw_name, "freshet scout", BGW_MAXLEN);
+		strlcpy(worker.bgw_type, "freshet scout", BGW_MAXLEN);
+		FreshetState->scouted = false;
+		if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+			break;
+		if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
+			proc_exit(1);
+		if (FreshetState->scouted)
+			return;
+	}
+	ereport(WARNING,
+			(errmsg("freshet could not find out which databases have sinks"),
+			 errhint("Raise max_worker_processes.")));
+}
+
+static void
+start_worker(Oid dboid)
+{
+	BackgroundWorker worker;
+
+	init_worker(&worker, "freshet_worker_main", dboid);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "freshet worker for database %u", dboid);
+	strlcpy(worker.bgw_type, "freshet worker", BGW_MAXLEN);
+	if (!RegisterDynamicBackgroundWorker(&worker, NULL))
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("could not start the freshet worker of database %u", dboid),
+				 errhint("Raise max_worker_processes.")));
+}
+
+/*
+ * Start what is missing; returns how long to sleep, in ms, -1 for until the
+ * latch is set.
+ */
+static long
+start_missing_workers(void)
+{
+	long		sleep = -1;
+
+	for (int i = 0; i < FreshetState->nslots; i++)
+	{
+		WorkerSlot *slot = &FreshetState->slots[i];
+		TimestampTz now = GetCurrentTimestamp();
+
+		if (!OidIsValid(slot->dboid) || !slot->wanted || slot->stop ||
+			(slot->pid != 0 && BackendPidGetProc(slot->pid) != NULL))
+			continue;
+
+		if (slot->restart_at > now)
+		{
+			long		left = TimestampDifferenceMilliseconds(now, slot->restart_at);
+
+			sleep = sleep < 0 ? left : Min(sleep, left);
+			continue;
+		}
+		slot->restart_at = TimestampTzPlusMilliseconds(now, RESTART_DELAY_MS);
+		start_worker(slot->dboid);
+
+		/* look again whether it came up: it may fail before it has a slot */
+		sleep = sleep < 0 ? RESTART_DELAY_MS : Min(sleep, RESTART_DELAY_MS);
+	}
+	return sleep;
+}
+
+static void
+launcher_exit(int code, Datum arg)
+{
+	LWLockAcquire(FreshetState->lock, LW_EXCLUSIVE);
+	FreshetState->launcher_latch = NULL;
+	FreshetState->launcher_pid = 0;
+	LWLockRelease(FreshetState->lock);
+}
+
+void
+freshet_launcher_main(Datum main_arg)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+
+	LWLockAcquire(FreshetState->lock, LW_EXCLUSIVE);
+	FreshetState->launcher_latch = MyLatch;
+	FreshetState->launcher_pid = MyProcPid;
+	LWLockRelease(FreshetState->lock);
+	before_shmem_exit(launcher_exit, 0);
+	scout();
+
+	for (;;)
+	{
+		long		sleep;
+
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+
+		sleep = start_missing_workers();
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (sleep >= 0 ? WL_TIMEOUT : 0),
+						 sleep, PG_WAIT_EXTENSION);
+	}
+}

@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.h
+ *		The cluster's launcher, which starts a worker for each database.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_LAUNCHER_H
+#define FRESHET_LAUNCHER_H
+
+#include "postgres.h"
+
+/* At preload: have the postmaster start the launcher. */
+extern void launcher_register(void);
+
+extern PGDLLEXPORT void freshet_launcher_main(Datum main_arg);
+extern PGDLLEXPORT void freshet_scout_main(Datum main_arg);
+
+#endif							/* FRESHET_LAUNCHER_H */

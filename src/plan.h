@@ -1,0 +1,162 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.h
+ *		What the analysis of a definition yields: how to maintain the sink.
+ *
+ * A plan is plain data (node trees and numbers, no executor state), made in
+ * one memory context and freed by deleting it.  It stays valid until one of
+ * the relations or functions that it names changes.
+ *
+ * Conventions for the expressions of a DeltaPlan:
+ *
+ *	- over a source row: Var(varno 1, varattno n) is column n of the source
+ *	  (the scan tuple), Var(varno INNER_VAR, varattno 1|2) is window_start |
+ *	  window_end of the row's window (the inner tuple, two timestamptz).
+ *	  These are: window->ts (source columns only), quals, keys, aggregate
+ *	  arguments and filters, and the outputs of a copy.
+ *	- over a group: Var(varno 1, varattno i) of the scan tuple, where columns
+ *	  1..nkeys are the keys and nkeys+1..nkeys+naggs the aggregates' results.
+ *	  These are the outputs of a rollup.
+ *
+ * All have been through expression_planner() and can be given to
+ * ExecInitExpr(expr, NULL).  None contains a Param, SubLink or Aggref.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_PLAN_H
+#define FRESHET_PLAN_H
+
+#include "datatype/timestamp.h"
+#include "nodes/bitmapset.h"
+#include "nodes/parsenodes.h"
+#include "nodes/pg_list.h"
+#include "nodes/primnodes.h"
+
+typedef enum SinkStrategy
+{
+	STRATEGY_DELTA,
+	STRATEGY_KEYED,
+	STRATEGY_REFRESH
+} SinkStrategy;
+
+/* freshet.tumble or freshet.hop in FROM.  Times are in microseconds. */
+typedef struct WindowSpec
+{
+	bool		hop;
+	Expr	   *ts;				/* timestamptz, over the source row */
+	int64		slide;			/* > 0; equals size for tumble */
+	int64		size;			/* > 0 */
+	TimestampTz origin;			/* finite */
+} WindowSpec;
+
+typedef enum AggKind
+{
+	AGG_COUNT_STAR,				/* count(*) */
+	AGG_COUNT,					/* count(x) */
+	AGG_SUM_INT,				/* sum(int2 | int4) -> int8 */
+	AGG_SUM_INT8,				/* sum(int8) -> numeric */
+	AGG_AVG_INT,				/* avg(int2 | int4 | int8) -> numeric */
+	AGG_SUM_NUMERIC,
+	AGG_AVG_NUMERIC,
+	AGG_SUM_FLOAT4,				/* -> float4 */
+	AGG_SUM_FLOAT8,				/* -> float8 */
+	AGG_AVG_FLOAT,				/* avg(float4 | float8) -> float8 */
+	AGG_SUM_MONEY,
+	AGG_SUM_INTERVAL,
+	AGG_AVG_INTERVAL,
+	AGG_MIN,					/* any aggregate of one argument with a sort */
+	AGG_MAX						/* operator < (MIN) or > (MAX) */
+} AggKind;
+
+typedef struct AggSpec
+{
+	AggKind		kind;
+	Oid			aggfnoid;
+	Expr	   *arg;			/* NULL for count(*) */
+	Expr	   *filter;			/* NULL if none; boolean */
+	Oid			argtype;		/* type of arg; InvalidOid for count(*) */
+	int32		argtypmod;
+	Oid			resulttype;
+	int32		resulttypmod;
+	Oid			collation;		/* input collation of the aggregate */
+	Oid			sortop;			/* MIN, MAX: the aggregate's sort operator */
+
+	/*
+	 * Index in DeltaPlan.columns of a visible column that is exactly this
+	 * aggregate and from which the state can be taken; -1 if the state is
+	 * kept in _freshet_state.  So for count(*), count(x), min and max when
+	 * they stand alone in the select list.
+	 */
+	int			visible;
+} AggSpec;
+
+typedef struct KeySpec
+{
+	Expr	   *expr;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	Oid			eqop;			/* equality operator of the grouping */
+	Oid			sortop;			/* its default btree "<" */
+	int			column;			/* index in DeltaPlan.columns, hidden or not */
+} KeySpec;
+
+typedef enum ColumnRole
+{
+	COLUMN_OUTPUT,				/* a column of the query */
+	COLUMN_HIDDEN_KEY,			/* _freshet_keyN: a key that is not selected */
+	COLUMN_ROWS,				/* _freshet_rows bigint: rows of the group */
+	COLUMN_STATE				/* _freshet_state bytea: aggregates' states */
+} ColumnRole;
+
+/* A column of the sink, in the order in which the table is made. */
+typedef struct SinkColumn
+{
+	ColumnRole	role;
+	char	   *name;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	Expr	   *expr;			/* COLUMN_OUTPUT: see the conventions above;
+								 * COLUMN_HIDDEN_KEY: over a group; else NULL */
+	bool		approximate;	/* depends on a sum or avg of float4 or
+								 * float8: verify compares with a tolerance */
+} SinkColumn;
+
+typedef enum DeltaShape
+{
+	DELTA_ROLLUP,				/* GROUP BY or aggregates */
+	DELTA_COPY					/* filtered, projected copy of the source */
+} DeltaShape;
+
+typedef struct DeltaPlan
+{
+	DeltaShape	shape;
+	Oid			source;			/* ordinary or partitioned table, or a sink */
+	Bitmapset  *used_attrs;		/* columns of the source used (attno >= 1,
+								 * members are attnos themselves) */
+	WindowSpec *window;			/* or NULL */
+	List	   *quals;			/* Exprs, implicitly ANDed; after the window */
+
+	/*
+	 * ROLLUP: the GROUP BY expressions, nkeys may be 0 (one row that always
+	 * exists).  COPY: the primary key columns of the source, and for hop (and
+	 * tumble, if selected) window_start; nkeys >= 1.
+	 */
+	int			nkeys;
+	KeySpec    *keys;
+
+	int			naggs;			/* distinct aggregates; 0 for COPY */
+	AggSpec    *aggs;
+
+	int			ncolumns;
+	SinkColumn *columns;		/* outputs first, in the query's order */
+	int			rows_column;	/* index of the column that counts the rows
+								 * of a group: a visible count(*) without
+								 * FILTER, or COLUMN_ROWS; -1 if nkeys = 0 and
+								 * nothing needs it, or COPY */
+	int			state_column;	/* index of COLUMN_STATE, or -1 */
+	bool		uses_settings;	/* depends on TimeZone, DateStyle, ... */
+} DeltaPlan;
+
+#endif							/* FRESHET_PLAN_H */

@@ -1,0 +1,204 @@
+/*-------------------------------------------------------------------------
+ *
+ * progress.c
+ *		The progress row: what the worker has applied.
+ *
+ * One row, written in the transaction of each batch that wrote anything, so
+ * that it is true of the sinks by construction.  It also keeps the exact
+ * counters of the sinks, which would else need a row each.
+ *
+ * A copied database (CREATE DATABASE ... TEMPLATE, a restored dump, another
+ * server) brings a row that is about another log: database and system
+ * identifier tell.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/pg_lsn.h"
+#include "utils/snapmgr.h"
+
+#include "progress.h"
+
+static int64 *
+int8_array(Datum datum, int *n)
+{
+	ArrayType  *array = DatumGetArrayTypeP(datum);
+
+	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	return (int64 *) ARR_DATA_PTR(array);
+}
+
+static uint32 *
+oid_array(Datum datum, int *n)
+{
+	ArrayType  *array = DatumGetArrayTypeP(datum);
+
+	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	return (uint32 *) ARR_DATA_PTR(array);
+}
+
+/* Columns: lsn, commit_time, held_back, relids, rows, changes. */
+static void
+load_row(HeapTuple tuple, TupleDesc desc, Progress *progress, WorkerSlot *slot,
+		 MemoryContext context)
+{
+	bool		isnull;
+	Datum		value;
+	uint32	   *oids;
+	int64	   *rows;
+	int64	   *changes;
+	int			n;
+
+	progress->valid = true;
+	progress->lsn = DatumGetLSN(SPI_getbinval(tuple, desc, 1, &isnull));
+	value = SPI_getbinval(tuple, desc, 2, &isnull);
+	progress->commit_time = isnull ? 0 : DatumGetTimestampTz(value);
+
+	oids = oid_array(SPI_getbinval(tuple, desc, 3, &isnull), &n);
+	progress->nheld_back = n;
+	progress->held_back = MemoryContextAlloc(context, Max(n, 1) * sizeof(TransactionId));
+	memcpy(progress->held_back, oids, n * sizeof(TransactionId));
+
+	rows = int8_array(SPI_getbinval(tuple, desc, 5, &isnull), &n);
+	changes = int8_array(SPI_getbinval(tuple, desc, 6, &isnull), &n);
+	oids = oid_array(SPI_getbinval(tuple, desc, 4, &isnull), &n);
+	for (int i = 0; i < n; i++)
+	{
+		SinkStats  *stats = shmem_sink_stats(slot, oids[i], true);
+
+		if (stats == NULL)
+			break;
+		SpinLockAcquire(&slot->mutex);
+		stats->rows = rows[i];
+		stats->changes = changes[i];
+		SpinLockRelease(&slot->mutex);
+	}
+}
+
+void
+progress_load(Progress *progress, WorkerSlot *slot)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			argtypes[2] = {OIDOID, INT8OID};
+	Datum		args[2];
+
+	memset(progress, 0, sizeof(Progress));
+	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
+		slot->sinks[i].rows = slot->sinks[i].changes = 0;
+	args[0] = ObjectIdGetDatum(MyDatabaseId);
+	args[1] = Int64GetDatum((int64) GetSystemIdentifier());
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT lsn, commit_time, held_back, relids, rows, changes "
+							  "FROM freshet.applied "
+							  "WHERE dboid = $1 AND system_identifier = $2",
+							  2, argtypes, args, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the progress of freshet");
+	if (SPI_processed > 0)
+		load_row(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, progress, slot, context);
+	SPI_finish();
+
+	/* a server that was put back in time has yet to write that far */
+	if (progress->valid && progress->lsn > GetXLogInsertRecPtr())
+		progress->valid = false;
+}
+
+static Datum
+make_array(Oid type, int len, const Datum *values, int n)
+{
+	bool		byval = true;
+	char		align = len == 8 ? TYPALIGN_DOUBLE : TYPALIGN_INT;
+
+#ifndef USE_FLOAT8_BYVAL
+	byval = len <= 4;
+#endif
+	return PointerGetDatum(construct_array((Datum *) values, n, type, len, byval, align));
+}
+
+void
+progress_store(const Progress *progress, WorkerSlot *slot)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			argtypes[9] = {NAMEOID, INT8OID, OIDOID, PG_LSNOID, TIMESTAMPTZOID,
+	XIDARRAYOID, OIDARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
+	Datum		args[9];
+	char		nulls[10] = "         ";
+	NameData	name;
+	Datum	   *values;
+	int			n = 0;
+
+	SPI_connect();
+	if (plan == NULL)
+	{
+		plan = SPI_prepare("INSERT INTO freshet.applied AS a (slot_name, system_identifier, "
+						   "dboid, lsn, commit_time, held_back, relids, rows, changes) "
+						   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+						   "ON CONFLICT (id) DO UPDATE SET slot_name = excluded.slot_name, "
+						   "system_identifier = excluded.system_identifier, "
+						   "dboid = excluded.dboid, lsn = excluded.lsn, "
+						   "commit_time = excluded.commit_time, "
+						   "held_back = excluded.held_back, relids = excluded.relids, "
+						   "rows = excluded.rows, changes = excluded.changes",
+						   9, argtypes);
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not prepare the writing of freshet's progress");
+	}
+
+	freshet_object_name(MyDatabaseId, NameStr(name));
+	args[0] = NameGetDatum(&name);
+	args[1] = Int64GetDatum((int64) GetSystemIdentifier());
+	args[2] = ObjectIdGetDatum(MyDatabaseId);
+	args[3] = LSNGetDatum(progress->lsn);
+	args[4] = TimestampTzGetDatum(progress->commit_time);
+	if (progress->commit_time == 0)
+		nulls[4] = 'n';
+
+	values = palloc(Max(progress->nheld_back, FRESHET_MAX_SINK_STATS) * sizeof(Datum));
+	for (int i = 0; i < progress->nheld_back; i++)
+		values[i] = TransactionIdGetDatum(progress->held_back[i]);
+	args[5] = make_array(XIDOID, 4, values, progress->nheld_back);
+
+	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
+	{
+		if (OidIsValid(slot->sinks[i].relid))
+			values[n++] = ObjectIdGetDatum(slot->sinks[i].relid);
+	}
+	args[6] = make_array(OIDOID, 4, values, n);
+	n = 0;
+	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
+	{
+		if (OidIsValid(slot->sinks[i].relid))
+			values[n++] = Int64GetDatum(slot->sinks[i].rows);
+	}
+	args[7] = make_array(INT8OID, 8, values, n);
+	n = 0;
+	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
+	{
+		if (OidIsValid(slot->sinks[i].relid))
+			values[n++] = Int64GetDatum(slot->sinks[i].changes);
+	}
+	args[8] = make_array(INT8OID, 8, values, n);
+
+	if (SPI_execute_plan(plan, args, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write the progress of freshet");
+	SPI_finish();
+}
+
+void
+progress_forget(void)
+{
+	SPI_connect();
+	if (SPI_execute("DELETE FROM freshet.applied", false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not delete the progress of freshet");
+	SPI_finish();
+	ForceSyncCommit();
+}

@@ -1,0 +1,43 @@
+/*-------------------------------------------------------------------------
+ *
+ * progress.h
+ *		The progress row: what the worker has applied.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_PROGRESS_H
+#define FRESHET_PROGRESS_H
+
+#include "postgres.h"
+
+#include "access/xlogdefs.h"
+#include "datatype/timestamp.h"
+
+#include "shmem.h"
+
+typedef struct Progress
+{
+	bool		valid;			/* written by the worker of this database */
+	XLogRecPtr	lsn;
+	TimestampTz commit_time;
+	int			nheld_back;
+	TransactionId *held_back;
+} Progress;
+
+/*
+ * Read the row, in a transaction with an active snapshot; palloc'd.  The
+ * counters of the sinks go to the worker's slot.  Not valid if there is none,
+ * or if it came with a copy of another database or server.
+ */
+extern void progress_load(Progress *progress, WorkerSlot *slot);
+
+/* Write it, with the counters of the worker's slot, in this transaction. */
+extern void progress_store(const Progress *progress, WorkerSlot *slot);
+
+/*
+ * Delete it, durably: the slot that it is about is gone.  In a transaction of
+ * its own.
+ */
+extern void progress_forget(void);
+
+#endif							/* FRESHET_PROGRESS_H */

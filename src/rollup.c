@@ -1,0 +1,607 @@
+/*-------------------------------------------------------------------------
+ *
+ * rollup.c
+ *		Fold changes into the groups of a rollup.
+ *
+ * One pass over the changes, then one write per group that changed.  A group
+ * that is met for the first time takes its state from its row in the sink, so
+ * the states in memory are whole: adding is +1, retracting is -1, and no
+ * order of the two matters.
+ *
+ * Groups live in a TupleHashTable whose context is bounded by half of
+ * freshet.work_mem; beyond it all groups are written and forgotten, and a
+ * group that comes again is read back from the sink.
+ *
+ * min and max forget: when their extreme is retracted the group is "stale",
+ * and its extremes are computed again from the source before the group is
+ * written (extreme.c).
+ *
+ * Filling folds all rows of the source as added ones.  If the groups fit in
+ * memory, the result is compared with the rows that the sink has, and only
+ * what differs is written; if not, the rows are deleted first.  Readers see
+ * the old rows until the batch commits (TRUNCATE would empty the sink for
+ * readers with older snapshots).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/tableam.h"
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "accum.h"
+#include "apply.h"
+#include "delta.h"
+#include "extreme.h"
+#include "guc.h"
+#include "rollup.h"
+#include "row_eval.h"
+
+/* Groups are counted, and memory measured, in steps of so many new ones. */
+#define MEMORY_CHECK_INTERVAL	256
+
+static void rollup_row(RowConsumer *consumer, TupleTableSlot *slot, int sign);
+static void rollup_truncate(RowConsumer *consumer);
+static void flush_groups(Rollup *rollup);
+
+/*
+ * Compiling
+ */
+
+/* Keys first, then the argument and the filter of each aggregate. */
+static void
+compile_input(Rollup *rollup)
+{
+	DeltaPlan  *plan = rollup->plan;
+	List	   *exprs = NIL;
+
+	for (int i = 0; i < plan->nkeys; i++)
+		exprs = lappend(exprs, plan->keys[i].expr);
+
+	rollup->args = palloc(Max(plan->naggs, 1) * sizeof(int));
+	rollup->filters = palloc(Max(plan->naggs, 1) * sizeof(int));
+	rollup->descs = palloc0(Max(plan->naggs, 1) * sizeof(AccumDesc));
+	for (int i = 0; i < plan->naggs; i++)
+	{
+		AggSpec    *spec = &plan->aggs[i];
+
+		accum_prepare(&rollup->descs[i], spec);
+		rollup->args[i] = rollup->filters[i] = -1;
+		if (spec->arg != NULL)
+		{
+			rollup->args[i] = list_length(exprs);
+			exprs = lappend(exprs, spec->arg);
+		}
+		if (spec->filter != NULL)
+		{
+			rollup->filters[i] = list_length(exprs);
+			exprs = lappend(exprs, spec->filter);
+		}
+	}
+	rollup->eval = row_eval_create(plan, exprs);
+}
+
+/* From a group's keys and results to the sink's visible columns. */
+static void
+compile_output(Rollup *rollup)
+{
+	DeltaPlan  *plan = rollup->plan;
+	TupleDesc	desc = CreateTemplateTupleDesc(plan->nkeys + plan->naggs);
+	List	   *tlist = NIL;
+	AttrNumber	attno = 1;
+
+	for (int i = 0; i < plan->nkeys; i++, attno++)
+	{
+		TupleDescInitEntry(desc, attno, NULL, plan->keys[i].type, plan->keys[i].typmod, 0);
+		TupleDescInitEntryCollation(desc, attno, plan->keys[i].collation);
+	}
+	for (int i = 0; i < plan->naggs; i++, attno++)
+		TupleDescInitEntry(desc, attno, NULL, plan->aggs[i].resulttype, -1, 0);
+	rollup->result_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+
+	rollup->out_column = palloc(plan->ncolumns * sizeof(int));
+	for (int i = 0; i < plan->ncolumns; i++)
+	{
+		rollup->out_column[i] = -1;
+		if (plan->columns[i].expr == NULL)
+			continue;
+		rollup->out_column[i] = list_length(tlist);
+		tlist = lappend(tlist, makeTargetEntry(plan->columns[i].expr, list_length(tlist) + 1,
+											   NULL, false));
+	}
+	rollup->out_econtext = CreateStandaloneExprContext();
+	rollup->output = ExecBuildProjectionInfo(tlist, rollup->out_econtext,
+											 MakeSingleTupleTableSlot(ExecTypeFromTL(tlist),
+																	  &TTSOpsVirtual),
+											 NULL, NULL);
+}
+
+static void
+make_hash_table(Rollup *rollup)
+{
+	DeltaPlan  *plan = rollup->plan;
+	int			n = plan->nkeys;
+	Oid		   *eqops = palloc(n * sizeof(Oid));
+	Oid		   *collations = palloc(n * sizeof(Oid));
+	AttrNumber *columns = palloc(n * sizeof(AttrNumber));
+	TupleDesc	desc = CreateTemplateTupleDesc(n);
+	Oid		   *eqfuncs;
+	FmgrInfo   *hashfuncs;
+
+	for (int i = 0; i < n; i++)
+	{
+		eqops[i] = plan->keys[i].eqop;
+		collations[i] = plan->keys[i].collation;
+		columns[i] = i + 1;
+		TupleDescInitEntry(desc, i + 1, NULL, plan->keys[i].type, plan->keys[i].typmod, 0);
+		TupleDescInitEntryCollation(desc, i + 1, collations[i]);
+	}
+	execTuplesHashPrepare(n, eqops, &eqfuncs, &hashfuncs);
+	rollup->key_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+	rollup->stored_key_slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	rollup->table = freshet_build_hash_table(desc, &TTSOpsVirtual, n, columns, eqfuncs, hashfuncs,
+											 collations, 1024, rollup->group_size,
+											 rollup->context, rollup->group_context,
+											 rollup->eval->econtext->ecxt_per_tuple_memory);
+}
+
+static Rollup *
+rollup_open(Sink *sink, ChangeSet *emit)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet rollup",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	Rollup	   *rollup = palloc0(sizeof(Rollup));
+
+	rollup->consumer.row = rollup_row;
+	rollup->consumer.truncate = rollup_truncate;
+	rollup->context = context;
+	rollup->group_context = AllocSetContextCreate(context, "freshet groups",
+												  ALLOCSET_DEFAULT_SIZES);
+	rollup->sink = sink;
+	rollup->plan = sink->plan;
+	rollup->group_size = offsetof(RollupGroup, accums) + sink->plan->naggs * sizeof(Accum);
+	initStringInfo(&rollup->state);
+	compile_input(rollup);
+	compile_output(rollup);
+	if (sink->plan->nkeys > 0)
+		make_hash_table(rollup);
+	rollup->writer = writer_open(sink, emit);
+	rollup->values = palloc(sink->plan->ncolumns * sizeof(Datum));
+	rollup->nulls = palloc(sink->plan->ncolumns * sizeof(bool));
+	MemoryContextSwitchTo(oldcontext);
+	return rollup;
+}
+
+static void
+rollup_close(Rollup *rollup)
+{
+	writer_close(rollup->writer);
+	row_eval_destroy(rollup->eval);
+	FreeExprContext(rollup->out_econtext, true);
+	MemoryContextDelete(rollup->context);
+}
+
+/*
+ * Groups
+ */
+
+/* The state of a group from its row, in the writer's old_slot. */
+static void
+load_group(Rollup *rollup, RollupGroup *group)
+{
+	DeltaPlan  *plan = rollup->plan;
+	bool		isnull;
+
+	group->stored = true;
+	group->tid = rollup->writer->old_slot->tts_tid;
+	if (plan->rows_column >= 0)
+		group->rows = DatumGetInt64(writer_old_value(rollup->writer, plan->rows_column, &isnull));
+
+	resetStringInfo(&rollup->state);
+	if (plan->state_column >= 0)
+	{
+		Datum		state = writer_old_value(rollup->writer, plan->state_column, &isnull);
+		bytea	   *bytes;
+
+		if (isnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("a row of the sink has lost its state"),
+					 errhint("Call freshet.rebuild_sink().")));
+		bytes = DatumGetByteaPP(state);
+		appendBinaryStringInfo(&rollup->state, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+		if ((Pointer) bytes != DatumGetPointer(state))
+			pfree(bytes);
+	}
+
+	for (int i = 0; i < plan->naggs; i++)
+	{
+		if (plan->aggs[i].visible >= 0)
+		{
+			Datum		value = writer_old_value(rollup->writer, plan->aggs[i].visible, &isnull);
+
+			accum_from_visible(&rollup->descs[i], &group->accums[i], value, isnull, group->rows);
+		}
+		else
+			accum_deserialize(&rollup->descs[i], &group->accums[i], &rollup->state);
+	}
+}
+
+static void
+init_group(Rollup *rollup, RollupGroup *group)
+{
+	group->rows = 0;
+	group->stored = false;
+	for (int i = 0; i < rollup->plan->naggs; i++)
+		accum_init(&rollup->descs[i], &group->accums[i]);
+}
+
+/* A new group; its keys are in values and nulls of key_slot. */
+static pg_noinline void
+start_group(Rollup *rollup, RollupGroup *group)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(rollup->group_context);
+
+	init_group(rollup, group);
+	if (!rollup->fresh &&
+		writer_find(rollup->writer,
+					rollup->key_slot ? rollup->key_slot->tts_values : NULL,
+					rollup->key_slot ? rollup->key_slot->tts_isnull : NULL))
+		load_group(rollup, group);
+	rollup->ngroups++;
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static RollupGroup *
+total_group(Rollup *rollup)
+{
+	if (rollup->total == NULL)
+	{
+		rollup->total = MemoryContextAllocZero(rollup->group_context, rollup->group_size);
+		start_group(rollup, rollup->total);
+	}
+	return rollup->total;
+}
+
+static void
+forget_groups(Rollup *rollup)
+{
+	if (rollup->table != NULL)
+		ResetTupleHashTable(rollup->table);
+	MemoryContextReset(rollup->group_context);
+	rollup->total = NULL;
+	rollup->ngroups = 0;
+}
+
+/*
+ * The groups passed the memory that they may take.  While filling "fresh",
+ * rows that the sink had are not needed any more.
+ */
+static void
+make_room(Rollup *rollup)
+{
+	if (rollup->fresh)
+	{
+		writer_delete_all(rollup->writer);
+		flush_groups(rollup);
+		rollup->fresh = false;
+	}
+	else
+		flush_groups(rollup);
+	forget_groups(rollup);
+	writer_make_visible();
+}
+
+static inline RollupGroup *
+lookup_group(Rollup *rollup)
+{
+	TupleTableSlot *key_slot = rollup->key_slot;
+	RowEval    *eval = rollup->eval;
+	int			nkeys = rollup->plan->nkeys;
+	TupleHashEntry entry;
+	RollupGroup *group;
+	uint32		hash;
+	bool		isnew;
+
+	if (nkeys == 0)
+		return total_group(rollup);
+
+	ExecClearTuple(key_slot);
+	for (int i = 0; i < nkeys; i++)
+	{
+		key_slot->tts_values[i] = eval->values[i];
+		key_slot->tts_isnull[i] = eval->nulls[i];
+	}
+	ExecStoreVirtualTuple(key_slot);
+
+	entry = LookupTupleHashEntry(rollup->table, key_slot, &isnew, &hash);
+	group = freshet_hash_additional(rollup->table, entry, rollup->group_size,
+									rollup->group_context);
+	if (unlikely(isnew))
+		start_group(rollup, group);
+	return group;
+}
+
+/*
+ * Folding
+ */
+
+static void
+rollup_row(RowConsumer *consumer, TupleTableSlot *slot, int sign)
+{
+	Rollup	   *rollup = (Rollup *) consumer;
+	RowEval    *eval = rollup->eval;
+	int			naggs = rollup->plan->naggs;
+
+	row_eval_begin(eval, slot);
+	while (row_eval_next(eval))
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(eval->econtext->ecxt_per_tuple_memory);
+		RollupGroup *group = lookup_group(rollup);
+
+		MemoryContextSwitchTo(rollup->group_context);
+		group->rows += sign;
+		for (int i = 0; i < naggs; i++)
+		{
+			int			filter = rollup->filters[i];
+			int			arg = rollup->args[i];
+
+			if (filter >= 0 && (eval->nulls[filter] || !DatumGetBool(eval->values[filter])))
+				continue;
+			if (arg >= 0)
+				accum_fold(&rollup->descs[i], &group->accums[i], eval->values[arg],
+						   eval->nulls[arg], sign);
+			else
+				accum_fold(&rollup->descs[i], &group->accums[i], (Datum) 0, false, sign);
+		}
+		MemoryContextSwitchTo(oldcontext);
+	}
+
+	if (unlikely(rollup->ngroups >= rollup->next_check))
+	{
+		rollup->next_check = rollup->ngroups + MEMORY_CHECK_INTERVAL;
+		if (MemoryContextMemAllocated(rollup->context, true) > (Size) freshet_work_mem * 1024 / 2)
+		{
+			make_room(rollup);
+			rollup->next_check = MEMORY_CHECK_INTERVAL;
+		}
+	}
+}
+
+/* Everything before is void, the rows of the sink included. */
+static void
+rollup_truncate(RowConsumer *consumer)
+{
+	Rollup	   *rollup = (Rollup *) consumer;
+
+	forget_groups(rollup);
+	writer_delete_all(rollup->writer);
+	if (rollup->plan->nkeys == 0)
+		(void) total_group(rollup);
+}
+
+/*
+ * Writing
+ */
+
+/* Compute the row of a group into rollup->values and nulls. */
+static void
+compute_row(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
+{
+	DeltaPlan  *plan = rollup->plan;
+	TupleTableSlot *slot = rollup->result_slot;
+	TupleTableSlot *out;
+
+	ExecClearTuple(slot);
+	for (int i = 0; i < plan->nkeys; i++)
+		slot->tts_values[i] = slot_getattr(keys, i + 1, &slot->tts_isnull[i]);
+	for (int i = 0; i < plan->naggs; i++)
+		slot->tts_values[plan->nkeys + i] = accum_result(&rollup->descs[i], &group->accums[i],
+														 &slot->tts_isnull[plan->nkeys + i]);
+	ExecStoreVirtualTuple(slot);
+	rollup->out_econtext->ecxt_scantuple = slot;
+	out = ExecProject(rollup->output);
+
+	for (int i = 0; i < plan->ncolumns; i++)
+	{
+		int			column = rollup->out_column[i];
+
+		if (column >= 0)
+		{
+			rollup->values[i] = out->tts_values[column];
+			rollup->nulls[i] = out->tts_isnull[column];
+		}
+		else if (plan->columns[i].role == COLUMN_ROWS)
+		{
+			rollup->values[i] = Int64GetDatum(group->rows);
+			rollup->nulls[i] = false;
+		}
+	}
+
+	if (plan->state_column >= 0)
+	{
+		resetStringInfo(&rollup->state);
+		appendStringInfoSpaces(&rollup->state, VARHDRSZ);
+		for (int i = 0; i < plan->naggs; i++)
+		{
+			if (plan->aggs[i].visible < 0)
+				accum_serialize(&rollup->descs[i], &group->accums[i], &rollup->state);
+		}
+		SET_VARSIZE(rollup->state.data, rollup->state.len);
+		rollup->values[plan->state_column] = PointerGetDatum(rollup->state.data);
+		rollup->nulls[plan->state_column] = false;
+	}
+}
+
+static void
+write_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(rollup->out_econtext->ecxt_per_tuple_memory);
+	bool		exists = rollup->plan->nkeys == 0 || group->rows > 0;
+
+	if (rollup->plan->nkeys > 0 && group->rows < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row was retracted from a group that does not have it"),
+				 errhint("Call freshet.rebuild_sink(), and report this as a bug.")));
+
+	if (group->stored && !writer_fetch(rollup->writer, &group->tid))
+		elog(ERROR, "a row of the sink vanished while it was being maintained");
+
+	if (exists)
+	{
+		compute_row(rollup, group, keys);
+		if (group->stored)
+			writer_update(rollup->writer, rollup->values, rollup->nulls);
+		else
+			writer_insert(rollup->writer, rollup->values, rollup->nulls);
+	}
+	else if (group->stored)
+		writer_delete(rollup->writer);
+
+	MemoryContextSwitchTo(oldcontext);
+	ResetExprContext(rollup->out_econtext);
+}
+
+void
+rollup_each_group(Rollup *rollup, GroupCallback callback, void *arg)
+{
+	TupleHashIterator it;
+	TupleHashEntry entry;
+
+	if (rollup->plan->nkeys == 0)
+	{
+		if (rollup->total != NULL)
+			callback(rollup, rollup->total, NULL, arg);
+		return;
+	}
+
+	InitTupleHashIterator(rollup->table, &it);
+	while ((entry = ScanTupleHashTable(rollup->table, &it)) != NULL)
+	{
+		RollupGroup *group = freshet_hash_additional(rollup->table, entry, rollup->group_size,
+													rollup->group_context);
+
+		CHECK_FOR_INTERRUPTS();
+		ExecStoreMinimalTuple(freshet_hash_tuple(entry), rollup->stored_key_slot, false);
+		callback(rollup, group, rollup->stored_key_slot, arg);
+	}
+	TermTupleHashIterator(&it);
+}
+
+static void
+write_callback(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
+{
+	write_group(rollup, group, keys);
+}
+
+static void
+flush_groups(Rollup *rollup)
+{
+	Oid			save_userid;
+	int			save_sec_context;
+
+	/* extremes are the definer's expressions, writing is the owner's table */
+	extreme_recompute(rollup);
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(rollup->sink->owner, save_sec_context);
+	rollup_each_group(rollup, write_callback, NULL);
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+}
+
+/* The group with the keys in eval's values, or NULL: never made. */
+RollupGroup *
+rollup_find_group(Rollup *rollup)
+{
+	TupleTableSlot *key_slot = rollup->key_slot;
+	TupleHashEntry entry;
+
+	if (rollup->plan->nkeys == 0)
+		return rollup->total;
+
+	ExecClearTuple(key_slot);
+	for (int i = 0; i < rollup->plan->nkeys; i++)
+	{
+		key_slot->tts_values[i] = rollup->eval->values[i];
+		key_slot->tts_isnull[i] = rollup->eval->nulls[i];
+	}
+	ExecStoreVirtualTuple(key_slot);
+	entry = LookupTupleHashEntry(rollup->table, key_slot, NULL, NULL);
+	return entry == NULL ? NULL :
+		freshet_hash_additional(rollup->table, entry, rollup->group_size, rollup->group_context);
+}
+
+/*
+ * After a fill whose groups are all in memory: tell each which row of the
+ * sink it has, and delete the rows that have no group.
+ */
+static void
+adopt_rows(Rollup *rollup)
+{
+	SinkWriter *writer = rollup->writer;
+	DeltaPlan  *plan = rollup->plan;
+	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot))
+	{
+		RollupGroup *group;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < plan->nkeys; i++)
+			rollup->eval->values[i] = writer_old_value(writer, plan->keys[i].column,
+													   &rollup->eval->nulls[i]);
+		group = rollup_find_group(rollup);
+		ResetExprContext(rollup->eval->econtext);
+		if (group != NULL && !group->stored)
+		{
+			group->stored = true;
+			group->tid = writer->old_slot->tts_tid;
+		}
+		else
+			writer_delete(writer);
+	}
+	table_endscan(scan);
+	ExecClearTuple(writer->old_slot);
+}
+
+static void
+fill(Rollup *rollup, const MaintainInput *input)
+{
+	rollup->fresh = true;
+	if (rollup->plan->nkeys == 0)
+		(void) total_group(rollup);
+	feed_table(rollup->sink, input->leaves, GetActiveSnapshot(), &rollup->consumer, input->stats);
+	if (rollup->fresh)
+		adopt_rows(rollup);
+	rollup->fresh = false;
+	flush_groups(rollup);
+	forget_groups(rollup);
+	writer_make_visible();
+}
+
+void
+rollup_maintain(Sink *sink, const MaintainInput *input, MaintainResult *result)
+{
+	Rollup	   *rollup = rollup_open(sink, input->emit);
+
+	rollup->leaves = input->leaves;
+	rollup->next_check = MEMORY_CHECK_INTERVAL;
+	if (input->fill)
+		fill(rollup, input);
+	result->changes = feed_changes(sink, input->lists, &rollup->consumer);
+	flush_groups(rollup);
+
+	result->inserted = rollup->writer->inserted;
+	result->updated = rollup->writer->updated;
+	result->deleted = rollup->writer->deleted;
+	rollup_close(rollup);
+}

@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * rollup.h
+ *		The groups of a rollup under maintenance: for rollup.c and extreme.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_ROLLUP_H
+#define FRESHET_ROLLUP_H
+
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+
+#include "accum.h"
+#include "apply.h"
+#include "feed.h"
+#include "row_eval.h"
+#include "sink.h"
+
+typedef struct RollupGroup
+{
+	int64		rows;			/* source rows in the group */
+	bool		stored;			/* it has a row in the sink: */
+	ItemPointerData tid;
+	bool		recomputing;	/* its extremes, by extreme.c */
+	Accum		accums[FLEXIBLE_ARRAY_MEMBER];
+} RollupGroup;
+
+typedef struct Rollup
+{
+	RowConsumer consumer;		/* first: it is what the feed knows */
+	Sink	   *sink;
+	DeltaPlan  *plan;
+	List	   *leaves;
+	MemoryContext context;		/* of the whole */
+	MemoryContext group_context;	/* of the groups and their states */
+
+	/* source row -> keys, arguments, filters */
+	RowEval    *eval;
+	int		   *args;			/* by aggregate: column in eval, or -1 */
+	int		   *filters;
+	AccumDesc  *descs;
+
+	/* groups */
+	Size		group_size;
+	TupleHashTable table;		/* NULL if there are no keys: then */
+	RollupGroup *total;			/* the only group */
+	TupleTableSlot *key_slot;	/* virtual: keys to look up */
+	TupleTableSlot *stored_key_slot;	/* keys of an entry */
+	int64		ngroups;
+	int64		next_check;		/* number of groups at which to look at memory */
+	bool		fresh;			/* filling: groups do not start from the sink */
+
+	/* group -> row of the sink */
+	TupleTableSlot *result_slot;
+	ExprContext *out_econtext;
+	ProjectionInfo *output;
+	int		   *out_column;		/* by plan column: column in output, or -1 */
+	StringInfoData state;
+	Datum	   *values;			/* by plan column */
+	bool	   *nulls;
+	SinkWriter *writer;
+} Rollup;
+
+/* keys is NULL if there are none. */
+typedef void (*GroupCallback) (Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg);
+
+extern void rollup_each_group(Rollup *rollup, GroupCallback callback, void *arg);
+extern RollupGroup *rollup_find_group(Rollup *rollup);
+
+#endif							/* FRESHET_ROLLUP_H */

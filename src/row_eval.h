@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_eval.h
+ *		Evaluate a plan's expressions over source rows: windows, WHERE and a
+ *		list of expressions, compiled once per batch.
+ *
+ * One source row gives any number of evaluated rows: none if WHERE rejects
+ * it, one per window.  Usage:
+ *
+ *	row_eval_begin(eval, slot);
+ *	while (row_eval_next(eval))
+ *		... eval->values, eval->nulls, valid until row_eval_begin ...
+ *
+ * Results live in eval->econtext's per-tuple memory, which the next
+ * row_eval_begin() resets.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_ROW_EVAL_H
+#define FRESHET_ROW_EVAL_H
+
+#include "postgres.h"
+
+#include "executor/executor.h"
+
+#include "plan.h"
+#include "window.h"
+
+typedef struct RowEval
+{
+	const WindowSpec *window;
+	ExprContext *econtext;
+	ExprState  *ts;				/* of the window, or NULL */
+	ExprState  *quals;			/* or NULL */
+	ProjectionInfo *projection;
+	Datum	   *values;			/* of the projection's slot */
+	bool	   *nulls;
+
+	/* iteration over the windows of the row */
+	TupleTableSlot *window_slot;
+	bool		more;
+	bool		started;
+	TimestampTz ts_value;
+	TimestampTz start;
+} RowEval;
+
+/* In the current memory context, in which it stays. */
+extern RowEval *row_eval_create(const DeltaPlan *plan, List *exprs);
+extern void row_eval_destroy(RowEval *eval);
+
+/* For a plan with a window. */
+extern bool row_eval_next_window(RowEval *eval);
+
+static inline void
+row_eval_begin(RowEval *eval, TupleTableSlot *slot)
+{
+	ResetExprContext(eval->econtext);
+	eval->econtext->ecxt_scantuple = slot;
+	eval->more = true;
+	eval->started = false;
+}
+
+static inline bool
+row_eval_next(RowEval *eval)
+{
+	for (;;)
+	{
+		if (eval->window != NULL)
+		{
+			if (!row_eval_next_window(eval))
+				return false;
+		}
+		else if (!eval->more)
+			return false;
+		else
+			eval->more = false;
+
+		if (eval->quals == NULL || ExecQual(eval->quals, eval->econtext))
+		{
+			ExecProject(eval->projection);
+			return true;
+		}
+	}
+}
+
+#endif							/* FRESHET_ROW_EVAL_H */

@@ -1,0 +1,269 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.c
+ *		Shared memory.
+ *
+ * An array of slots, one for each database that has a worker or a session
+ * waiting for one.  A slot's database is changed under the LWLock; its other
+ * fields are protected by its spinlock.  Pointers to slots stay valid for
+ * ever, but a slot may be given to another database once its own is dropped:
+ * no session of that database exists then.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+
+#include "guc.h"
+#include "shmem.h"
+
+FreshetShared *FreshetState = NULL;
+
+static shmem_request_hook_type prev_shmem_request_hook = NULL;
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+
+/* The slot of this session's database, found once. */
+static WorkerSlot *my_slot = NULL;
+
+static Size
+shmem_size(void)
+{
+	return add_size(offsetof(FreshetShared, slots),
+					mul_size(freshet_max_workers, sizeof(WorkerSlot)));
+}
+
+static void
+shmem_request(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+
+	RequestAddinShmemSpace(shmem_size());
+	RequestNamedLWLockTranche("freshet", 1);
+}
+
+static void
+shmem_startup(void)
+{
+	bool		found;
+
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	FreshetState = ShmemInitStruct("freshet", shmem_size(), &found);
+	if (!found)
+	{
+		memset(FreshetState, 0, shmem_size());
+		FreshetState->lock = &(GetNamedLWLockTranche("freshet"))->lock;
+		FreshetState->nslots = freshet_max_workers;
+		for (int i = 0; i < FreshetState->nslots; i++)
+		{
+			WorkerSlot *slot = &FreshetState->slots[i];
+
+			SpinLockInit(&slot->mutex);
+			pg_atomic_init_u32(&slot->wakeup, 0);
+			ConditionVariableInit(&slot->cv);
+		}
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+shmem_install_hooks(void)
+{
+	prev_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = shmem_request;
+	prev_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = shmem_startup;
+}
+
+static WorkerSlot *
+find_slot_locked(Oid dboid)
+{
+	for (int i = 0; i < FreshetState->nslots; i++)
+	{
+		if (FreshetState->slots[i].dboid == dboid)
+			return &FreshetState->slots[i];
+	}
+	return NULL;
+}
+
+WorkerSlot *
+shmem_find_slot(Oid dboid)
+{
+	WorkerSlot *slot;
+
+	if (FreshetState == NULL)
+		return NULL;
+
+	LWLockAcquire(FreshetState->lock, LW_SHARED);
+	slot = find_slot_locked(dboid);
+	LWLockRelease(FreshetState->lock);
+	return slot;
+}
+
+/* Back to the state of a slot without a database; the spinlock is kept. */
+static void
+reset_slot(WorkerSlot *slot)
+{
+	slot->dboid = InvalidOid;
+	slot->wanted = false;
+	slot->stop = false;
+	slot->pid = 0;
+	slot->restart_at = 0;
+	pg_atomic_write_u32(&slot->wakeup, 0);
+	SpinLockAcquire(&slot->mutex);
+	slot->latch = NULL;
+	slot->state = WORKER_STARTING;
+	slot->wait_requested = 0;
+	slot->wait_served = 0;
+	slot->applied_lsn = InvalidXLogRecPtr;
+	slot->applied_commit_time = 0;
+	slot->held_back = 0;
+	slot->batches = 0;
+	slot->changes = 0;
+	slot->last_error_at = 0;
+	slot->last_error[0] = '\0';
+	memset(slot->sinks, 0, sizeof(slot->sinks));
+	slot->verify_phase = VERIFY_NONE;
+	slot->verify_pid = 0;
+	SpinLockRelease(&slot->mutex);
+}
+
+WorkerSlot *
+shmem_ensure_slot(Oid dboid)
+{
+	WorkerSlot *slot;
+
+	if (FreshetState == NULL)
+		return NULL;
+
+	LWLockAcquire(FreshetState->lock, LW_EXCLUSIVE);
+	slot = find_slot_locked(dboid);
+	if (slot == NULL)
+	{
+		slot = find_slot_locked(InvalidOid);
+		if (slot != NULL)
+		{
+			reset_slot(slot);
+			slot->dboid = dboid;
+		}
+	}
+	LWLockRelease(FreshetState->lock);
+	return slot;
+}
+
+bool
+shmem_set_wanted(Oid dboid)
+{
+	WorkerSlot *slot = shmem_ensure_slot(dboid);
+
+	if (slot != NULL)
+		slot->wanted = true;
+	return slot != NULL;
+}
+
+void
+shmem_free_slot(Oid dboid)
+{
+	WorkerSlot *slot;
+
+	if (FreshetState == NULL)
+		return;
+
+	LWLockAcquire(FreshetState->lock, LW_EXCLUSIVE);
+	slot = find_slot_locked(dboid);
+	if (slot != NULL)
+		reset_slot(slot);
+	LWLockRelease(FreshetState->lock);
+}
+
+/*
+ * Called at the end of every transaction that wrote: the lookup is done once
+ * per session and again only while there is no worker.  The flag is set
+ * before the latch, and the worker clears it before it takes its snapshot;
+ * so a worker that is busy gets one wake-up for all commits of its batch.
+ */
+void
+shmem_wake_worker(Oid dboid)
+{
+	Latch	   *latch;
+
+	if (FreshetState == NULL || !OidIsValid(dboid))
+		return;
+	if (my_slot == NULL || my_slot->dboid != dboid)
+		my_slot = shmem_find_slot(dboid);
+	if (my_slot == NULL)
+		return;
+
+	if (pg_atomic_exchange_u32(&my_slot->wakeup, 1) != 0)
+		return;
+
+	SpinLockAcquire(&my_slot->mutex);
+	latch = my_slot->latch;
+	SpinLockRelease(&my_slot->mutex);
+	if (latch != NULL)
+		SetLatch(latch);
+}
+
+void
+shmem_wake_launcher(void)
+{
+	if (FreshetState == NULL)
+		return;
+
+	LWLockAcquire(FreshetState->lock, LW_SHARED);
+	if (FreshetState->launcher_latch != NULL)
+		SetLatch(FreshetState->launcher_latch);
+	LWLockRelease(FreshetState->lock);
+}
+
+/*
+ * The entry of a sink.  Entries are made and freed by the worker alone, which
+ * may therefore search without the spinlock; readers copy under it.
+ */
+SinkStats *
+shmem_sink_stats(WorkerSlot *slot, Oid relid, bool create)
+{
+	SinkStats  *unused = NULL;
+
+	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
+	{
+		if (slot->sinks[i].relid == relid)
+			return &slot->sinks[i];
+		if (unused == NULL && !OidIsValid(slot->sinks[i].relid))
+			unused = &slot->sinks[i];
+	}
+
+	if (!create || unused == NULL)
+		return NULL;
+
+	SpinLockAcquire(&slot->mutex);
+	memset(unused, 0, sizeof(SinkStats));
+	unused->relid = relid;
+	SpinLockRelease(&slot->mutex);
+	return unused;
+}
+
+void
+shmem_require_setup(void)
+{
+	if (FreshetState == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("freshet must be loaded via shared_preload_libraries"),
+				 errhint("Put this line in postgresql.conf and restart the server: "
+						 "shared_preload_libraries = 'freshet'")));
+
+	if (wal_level < WAL_LEVEL_LOGICAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("freshet needs the logical write-ahead log"),
+				 errhint("Put this line in postgresql.conf and restart the server: "
+						 "wal_level = logical")));
+}

@@ -1,0 +1,144 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.h
+ *		Shared memory: one slot per database with a worker, the launcher's
+ *		latch, tickets for freshet.wait(), counters for the status views.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_SHMEM_H
+#define FRESHET_SHMEM_H
+
+#include "postgres.h"
+
+#include "access/xlogdefs.h"
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+#include "storage/condition_variable.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "storage/lwlock.h"
+#include "storage/spin.h"
+#include "utils/snapshot.h"
+
+#define FRESHET_MAX_SINK_STATS	128
+#define FRESHET_ERROR_LEN		512
+#define FRESHET_SNAPSHOT_LEN	16384
+
+typedef enum WorkerState
+{
+	WORKER_STARTING,			/* making or acquiring the slot */
+	WORKER_IDLE,
+	WORKER_BATCH,				/* in a batch */
+	WORKER_CATCHING_UP,			/* the last batch did not reach the end of log */
+	WORKER_BACKOFF				/* waiting after an error */
+} WorkerState;
+
+/* Progress of a first fill or a rebuild, for freshet.progress. */
+typedef enum FillPhase
+{
+	FILL_NONE,
+	FILL_WAITING,
+	FILL_SCANNING,
+	FILL_CATCHING_UP
+} FillPhase;
+
+typedef struct SinkStats
+{
+	Oid			relid;			/* InvalidOid: free */
+	int64		rows;
+	int64		changes;		/* source changes applied, since its making */
+	double		rate;			/* changes per second, smoothed over ~10 s */
+	TimestampTz rate_at;
+	FillPhase	phase;
+	int64		rows_done;
+	int64		rows_total;		/* estimate; 0 unknown */
+	TimestampTz fill_started;
+} SinkStats;
+
+/*
+ * The exchange of freshet.verify_sink() with the worker.  Under the slot's
+ * mutex, signalled through the slot's condition variable.
+ *
+ *	VERIFY_NONE -> (backend) REQUESTED -> (worker, in a batch) OFFERED ->
+ *	(backend has the snapshot's xmin) HELD -> (worker has committed)
+ *	COMMITTED -> (backend has taken its own snapshot) NONE
+ */
+typedef enum VerifyPhase
+{
+	VERIFY_NONE,
+	VERIFY_REQUESTED,
+	VERIFY_OFFERED,
+	VERIFY_HELD,
+	VERIFY_COMMITTED
+} VerifyPhase;
+
+typedef struct WorkerSlot
+{
+	Oid			dboid;			/* InvalidOid: free.  Changed under FreshetLock */
+	bool		wanted;			/* the database has sinks */
+	bool		stop;			/* a database command wants the worker gone */
+	pid_t		pid;			/* 0: not running */
+	TimestampTz restart_at;		/* launcher: not before this time */
+
+	/* set by a commit, cleared by the worker before it takes its snapshot */
+	pg_atomic_uint32 wakeup;
+
+	slock_t		mutex;			/* protects what follows */
+	Latch	   *latch;			/* the worker's, or NULL */
+	WorkerState state;
+	uint64		wait_requested; /* tickets drawn by freshet.wait() */
+	uint64		wait_served;	/* tickets that an aligned batch has served */
+	XLogRecPtr	applied_lsn;
+	TimestampTz applied_commit_time;	/* of the newest applied transaction */
+	int			held_back;
+	int64		batches;
+	int64		changes;
+	TimestampTz last_error_at;
+	char		last_error[FRESHET_ERROR_LEN];
+	SinkStats	sinks[FRESHET_MAX_SINK_STATS];
+
+	VerifyPhase verify_phase;
+	pid_t		verify_pid;		/* the backend that asked */
+	VirtualTransactionId verify_vxid;	/* the worker's, while OFFERED */
+	Size		verify_len;
+	char		verify_snapshot[FRESHET_SNAPSHOT_LEN];	/* SerializeSnapshot() */
+
+	ConditionVariable cv;		/* wait and verify */
+} WorkerSlot;
+
+typedef struct FreshetShared
+{
+	LWLock	   *lock;			/* allocation of slots */
+	Latch	   *launcher_latch; /* NULL: no launcher.  Under lock */
+	pid_t		launcher_pid;
+	bool		scouted;		/* set by the scout at its end */
+	int			nslots;
+	WorkerSlot	slots[FLEXIBLE_ARRAY_MEMBER];
+} FreshetShared;
+
+/* NULL if the library was not loaded by shared_preload_libraries. */
+extern FreshetShared *FreshetState;
+
+extern void shmem_install_hooks(void);
+
+/* The slot of a database, or NULL.  Takes the lock in shared mode. */
+extern WorkerSlot *shmem_find_slot(Oid dboid);
+/* The same, made if there is none; NULL if all are taken. */
+extern WorkerSlot *shmem_ensure_slot(Oid dboid);
+extern void shmem_free_slot(Oid dboid);
+/* Ask for a worker for the database; false if all slots are taken. */
+extern bool shmem_set_wanted(Oid dboid);
+
+/* Set the flag and the latch of the worker of this database, if any. */
+extern void shmem_wake_worker(Oid dboid);
+extern void shmem_wake_launcher(void);
+
+/* Statistics of a sink in the worker's slot, made if new; NULL if full. */
+extern SinkStats *shmem_sink_stats(WorkerSlot *slot, Oid relid, bool create);
+
+/* Error (and HINT naming the line of postgresql.conf) unless the server is
+ * set up: preload, wal_level, plugin listing is the worker's own matter. */
+extern void shmem_require_setup(void);
+
+#endif							/* FRESHET_SHMEM_H */

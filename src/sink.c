@@ -1,0 +1,561 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink.c
+ *		The worker's cache of the sink catalogue, plans, and the sandbox.
+ *
+ * The cache is a list of Sinks, read under the snapshot of a batch and kept
+ * until an invalidation says that the catalogue, or a relation or function
+ * that a definition may name, has changed; then everything is read anew and
+ * the old list is freed.  That is a matter of a millisecond, and such changes
+ * are rare.
+ *
+ * Invalidations may arrive wherever a lock is taken, also while a list is
+ * being made or used.  The callbacks only count them.  A list is good while
+ * the count is the one from before it was read; and it stays allocated until
+ * the next sink_list(), whatever arrives meanwhile.
+ *
+ * The catalogue is read under the batch's snapshot, the system's catalogues
+ * under the newest one, as PostgreSQL's caches are.  So a sink can be in
+ * freshet.sink although its table is gone already, by a transaction that the
+ * batch does not see: it is left out in silence, and its row will be gone at
+ * the next batch.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_rewrite.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "rewrite/rewriteSupport.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "analyze.h"
+#include "sink_catalog.h"
+
+/* Counted by the callbacks; never zero once they are registered. */
+static uint64 invalidations = 1;
+
+/* The list, the context it hangs off, the count when it was read. */
+static List *cached_sinks = NIL;
+static MemoryContext cached_context = NULL;
+static uint64 cached_at = 0;
+static bool cached_orphans = false;
+
+/* Left by a reading that failed, to be freed by the next. */
+static MemoryContext unfinished_context = NULL;
+
+/* Relations whose invalidation matters; in TopMemoryContext. */
+static Oid *watched = NULL;
+static int	nwatched = 0;
+
+/* From before a reading until the relations found there are watched (for
+ * longer, if an error came): everything matters. */
+static bool watch_all = true;
+
+/* Has the current transaction changed Sinks in the list? */
+static bool changed_in_xact = false;
+
+void
+sink_cache_invalidate(void)
+{
+	invalidations++;
+}
+
+static void
+relcache_callback(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || watch_all)
+	{
+		invalidations++;
+		return;
+	}
+	for (int i = 0; i < nwatched; i++)
+	{
+		if (watched[i] == relid)
+		{
+			invalidations++;
+			return;
+		}
+	}
+}
+
+static void
+syscache_callback(Datum arg, int cacheid, uint32 hashvalue)
+{
+	invalidations++;
+}
+
+/* What an aborted transaction has changed in the list did not happen. */
+static void
+forget_changes(void)
+{
+	if (changed_in_xact)
+		invalidations++;
+}
+
+static void
+xact_callback(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		forget_changes();
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT)
+		changed_in_xact = false;
+}
+
+static void
+subxact_callback(SubXactEvent event, SubTransactionId mySubid, SubTransactionId parentSubid,
+				 void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget_changes();
+}
+
+/*
+ * Functions and operators can be inlined or folded into a plan, and roles
+ * decide what a definer may read.  Changes of types come as invalidations of
+ * the relations that use them, or are looked up at run time.
+ */
+void
+sink_cache_init(void)
+{
+	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(OPEROID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, syscache_callback, (Datum) 0);
+	RegisterXactCallback(xact_callback, NULL);
+	RegisterSubXactCallback(subxact_callback, NULL);
+}
+
+/*
+ * The definition, as parse analysis gave it, or NULL if the view is gone.
+ * Read from the rule, not through the relcache: no lock on the view is
+ * needed, so nobody's DROP can make the worker wait here.
+ */
+static Query *
+definition_query(Oid viewid)
+{
+	HeapTuple	tuple;
+	Datum		value;
+	bool		isnull;
+	List	   *actions;
+
+	tuple = SearchSysCache2(RULERELNAME, ObjectIdGetDatum(viewid),
+							PointerGetDatum(ViewSelectRuleName));
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+
+	value = SysCacheGetAttr(RULERELNAME, tuple, Anum_pg_rewrite_ev_action, &isnull);
+	actions = isnull ? NIL : stringToNode(TextDatumGetCString(value));
+	ReleaseSysCache(tuple);
+
+	if (list_length(actions) != 1)
+		elog(ERROR, "definition %u of a sink is not a view", viewid);
+	return linitial_node(Query, actions);
+}
+
+typedef struct SourcesContext
+{
+	Oid			viewid;			/* old servers list the view itself */
+	List	   *sources;
+} SourcesContext;
+
+static bool
+collect_sources(Node *node, SourcesContext *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_RELATION && rte->relid != context->viewid)
+			context->sources = list_append_unique_oid(context->sources, rte->relid);
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, collect_sources, context,
+								 QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, collect_sources, context);
+}
+
+/* Fill in what comes from the definition; false if the sink is gone. */
+static bool
+complete_sink(Sink *sink)
+{
+	MemoryContext oldcontext;
+	SourcesContext context = {.viewid = sink->viewid};
+	Query	   *query;
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(sink->relid)) ||
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(sink->viewid)))
+		return false;
+
+	oldcontext = MemoryContextSwitchTo(sink->context);
+	query = definition_query(sink->viewid);
+	if (query != NULL)
+		(void) collect_sources((Node *) query, &context);
+	sink->sources = context.sources;
+	MemoryContextSwitchTo(oldcontext);
+	return query != NULL;
+}
+
+static int
+compare_sinks(const ListCell *a, const ListCell *b)
+{
+	const Sink *x = lfirst(a);
+	const Sink *y = lfirst(b);
+
+	if (x->level != y->level)
+		return x->level < y->level ? -1 : 1;
+	if (x->relid != y->relid)
+		return x->relid < y->relid ? -1 : 1;
+	return 0;
+}
+
+/*
+ * Levels, and who depends on whom.  Sinks cannot form a cycle, since a view
+ * cannot be made before its sources; the number of passes is bounded all the
+ * same.
+ */
+static void
+order_sinks(List *sinks)
+{
+	bool		changed = true;
+	ListCell   *i;
+	ListCell   *j;
+
+	for (int pass = 0; changed && pass <= list_length(sinks); pass++)
+	{
+		changed = false;
+		foreach(i, sinks)
+		{
+			Sink	   *sink = lfirst(i);
+
+			foreach(j, sinks)
+			{
+				Sink	   *other = lfirst(j);
+
+				if (!list_member_oid(sink->sources, other->relid))
+					continue;
+				sink->source_is_sink = true;
+				other->has_dependants = true;
+				if (sink->level <= other->level)
+				{
+					sink->level = other->level + 1;
+					changed = true;
+				}
+			}
+		}
+	}
+	list_sort(sinks, compare_sinks);
+}
+
+/*
+ * Note what to watch.  The new array is complete before it replaces the old
+ * one, as a callback may read it at any lock taken in here.
+ */
+static void
+watch_relations(void)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+	Oid		   *new;
+	Oid		   *old = watched;
+	int			n = 0;
+
+	relids = lappend_oid(relids, freshet_catalog_relid("sink"));
+	relids = lappend_oid(relids, freshet_catalog_relid("sink_state"));
+	foreach(lc, cached_sinks)
+	{
+		Sink	   *sink = lfirst(lc);
+
+		relids = lappend_oid(relids, sink->relid);
+		relids = lappend_oid(relids, sink->viewid);
+		relids = list_concat(relids, sink->sources);
+		relids = list_concat(relids, sink->leaves);
+	}
+
+	new = MemoryContextAlloc(TopMemoryContext, list_length(relids) * sizeof(Oid));
+	foreach(lc, relids)
+		new[n++] = lfirst_oid(lc);
+
+	nwatched = 0;
+	watched = new;
+	nwatched = n;
+	if (old)
+		pfree(old);
+	list_free(relids);
+}
+
+static void
+read_sinks(void)
+{
+	MemoryContext context;
+	uint64		count = invalidations;
+	List	   *all;
+	List	   *sinks = NIL;
+	ListCell   *lc;
+	bool		orphans;
+
+	if (unfinished_context)
+		MemoryContextDelete(unfinished_context);
+	unfinished_context = NULL;
+	context = AllocSetContextCreate(TopMemoryContext, "freshet sinks", ALLOCSET_SMALL_SIZES);
+	unfinished_context = context;
+	watch_all = true;
+
+	all = sink_catalog_read_all(GetActiveSnapshot(), context, &orphans);
+	foreach(lc, all)
+	{
+		Sink	   *sink = lfirst(lc);
+		MemoryContext oldcontext;
+
+		if (!complete_sink(sink))
+			continue;
+		oldcontext = MemoryContextSwitchTo(context);
+		sinks = lappend(sinks, sink);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	order_sinks(sinks);
+
+	/* from here on nothing fails but for lack of memory */
+	if (cached_context)
+		MemoryContextDelete(cached_context);
+	cached_context = context;
+	unfinished_context = NULL;
+	cached_sinks = sinks;
+	cached_orphans = orphans;
+	cached_at = count;
+	watch_relations();
+	watch_all = false;
+}
+
+List *
+sink_list(void)
+{
+	AcceptInvalidationMessages();
+	if (cached_at != invalidations)
+		read_sinks();
+	return cached_sinks;
+}
+
+Sink *
+sink_get(Oid relid)
+{
+	Sink	   *sink = sink_catalog_read(relid, NULL);
+	char	   *name;
+
+	if (sink != NULL && complete_sink(sink))
+	{
+		ListCell   *lc;
+
+		foreach(lc, sink->sources)
+		{
+			if (sink_catalog_read(lfirst_oid(lc), NULL) != NULL)
+				sink->source_is_sink = true;
+		}
+		return sink;
+	}
+
+	name = get_rel_name(relid);
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("\"%s\" is not a sink", name),
+			 errhint("The view freshet.status lists the sinks.")));
+}
+
+static Oid
+relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+static void
+check_identity(const Sink *sink)
+{
+	List	   *insufficient = NIL;
+	Oid			relid;
+	char	   *name;
+
+	if (analyze_identity_suffices(sink->plan, &insufficient))
+		return;
+
+	relid = insufficient == NIL ? sink->plan->source : linitial_oid(insufficient);
+	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("replica identity of table %s lacks columns that the sink needs",
+					name),
+			 errhint("Run ALTER TABLE %s REPLICA IDENTITY FULL, then freshet.rebuild_sink().",
+					 name)));
+}
+
+/*
+ * Does the table still have what the plan writes?  Its owner may have changed
+ * a column, and a replaced function may have changed the plan.
+ */
+static void
+check_columns(const Sink *sink)
+{
+	bool		good = sink->plan->ncolumns == sink->ncolumns;
+
+	for (int i = 0; good && i < sink->ncolumns; i++)
+	{
+		HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(sink->relid),
+											Int16GetDatum(sink->columns[i]));
+		Form_pg_attribute att;
+
+		if (!HeapTupleIsValid(tuple))
+		{
+			good = false;
+			break;
+		}
+		att = (Form_pg_attribute) GETSTRUCT(tuple);
+		good = !att->attisdropped && att->atttypid == sink->plan->columns[i].type &&
+			att->atttypmod == sink->plan->columns[i].typmod;
+		ReleaseSysCache(tuple);
+	}
+
+	if (!good)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("columns of sink \"%s\" are not those of its query any more",
+						get_rel_name(sink->relid)),
+				 errhint("Drop the sink and create it anew.")));
+}
+
+/*
+ * Making a plan folds constants, that is, it runs functions; hence the
+ * sandbox, which the caller must not be in.
+ */
+void
+sink_make_plan(Sink *sink)
+{
+	MemoryContext oldcontext;
+	SinkSandbox sandbox;
+	Query	   *query;
+	ListCell   *lc;
+
+	if (sink->planned)
+		return;
+
+	sink->owner = relation_owner(sink->relid);
+	sink->definer = relation_owner(sink->viewid);
+
+	/* the locks also bring the invalidations of changes that S may see */
+	LockRelationOid(sink->relid, AccessShareLock);
+	foreach(lc, sink->sources)
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+
+	oldcontext = MemoryContextSwitchTo(sink->context);
+	sink_enter_sandbox(sink, sink->definer, &sandbox);
+
+	query = definition_query(sink->viewid);
+	if (query == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the definition of sink %u does not exist any more", sink->relid)));
+	sink->plan = analyze_delta(query);
+	analyze_check_source(sink->plan, sink->definer);
+	check_identity(sink);
+	check_columns(sink);
+
+	sink_leave_sandbox(&sandbox);
+	MemoryContextSwitchTo(oldcontext);
+	sink->planned = true;
+}
+
+AttrNumber
+sink_column_attno(Sink *sink, int column)
+{
+	Assert(column >= 0 && column < sink->ncolumns);
+	return sink->columns[column];
+}
+
+void
+sink_set_state(Sink *sink, SinkState state, const char *error)
+{
+	int64		generation = sink->built_generation;
+
+	if (state == SINK_LIVE || state == SINK_FAILED)
+		generation = sink->generation;
+	sink_state_write(sink, state, generation, error);
+
+	changed_in_xact = true;
+	sink->state = state;
+	sink->built_generation = generation;
+	sink->error = error ? MemoryContextStrdup(sink->context, error) : NULL;
+	watch_relations();
+}
+
+void
+sink_clean_states(void)
+{
+	if (!cached_orphans)
+		return;
+
+	sink_state_delete_orphans();
+	cached_orphans = false;
+	changed_in_xact = true;
+}
+
+/* Settings are seldom other than they should be: look before setting. */
+static void
+set_setting(const char *name, const char *value)
+{
+	const char *current = GetConfigOption(name, true, false);
+
+	if (current == NULL || strcmp(current, value) != 0)
+		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+}
+
+/*
+ * As REFRESH MATERIALIZED VIEW does: another's code must not gain the
+ * worker's rights, nor see a search_path of anybody's making.
+ */
+void
+sink_enter_sandbox(const Sink *sink, Oid userid, SinkSandbox *sandbox)
+{
+	GetUserIdAndSecContext(&sandbox->save_userid, &sandbox->save_sec_context);
+	SetUserIdAndSecContext(userid, sandbox->save_sec_context | SECURITY_RESTRICTED_OPERATION);
+	sandbox->save_nestlevel = NewGUCNestLevel();
+
+	set_setting("search_path", "pg_catalog, pg_temp");
+	for (int i = 0; i < sink->nsettings; i++)
+		set_setting(sink->setting_names[i], sink->setting_values[i]);
+}
+
+void
+sink_leave_sandbox(const SinkSandbox *sandbox)
+{
+	AtEOXact_GUC(false, sandbox->save_nestlevel);
+	SetUserIdAndSecContext(sandbox->save_userid, sandbox->save_sec_context);
+}

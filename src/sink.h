@@ -1,0 +1,114 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink.h
+ *		The sink catalogue, and the worker's cache of it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_SINK_H
+#define FRESHET_SINK_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "utils/guc.h"
+
+#include "plan.h"
+
+typedef enum SinkState
+{
+	SINK_BUILDING,
+	SINK_LIVE,
+	SINK_PAUSED,
+	SINK_FAILED
+} SinkState;
+
+/*
+ * A sink as the worker knows it.  Everything hangs off "context", which is
+ * deleted and made anew whenever the catalogue or a relation that the sink
+ * names changes ("valid" turns false); run-time state that must outlive that
+ * is in the catalogue, in shared memory or in the worker.
+ */
+typedef struct Sink
+{
+	/* from freshet.sink: written by users through the API */
+	Oid			relid;			/* the sink's table */
+	Oid			viewid;			/* its definition in freshet_def */
+	SinkStrategy strategy;
+	bool		paused;
+	int64		generation;		/* raised by rebuild_sink */
+	int			nsettings;		/* GUCs recorded at its making */
+	char	  **setting_names;
+	char	  **setting_values;
+
+	/* from freshet.sink_state: written by the worker alone */
+	SinkState	state;
+	int64		built_generation;	/* generation it was last built for; 0 never */
+	List	   *leaves;			/* OIDs of the source's partitions when built */
+
+	/* derived */
+	MemoryContext context;
+	bool		planned;		/* plan and what follows are filled in */
+	DeltaPlan  *plan;
+	Oid			owner;			/* of the table: writing runs as it */
+	Oid			definer;		/* of the view: the definition runs as it */
+	bool		source_is_sink;
+	bool		has_dependants; /* another sink has this one as source */
+	int			level;			/* 0: source is a table; n: a sink of level n-1 */
+
+	/* from the catalogue as well */
+	char	   *kind;			/* 'rollup', 'copy', ... */
+	char	   *error;			/* of the state FAILED, or NULL */
+	int			ncolumns;		/* columns of the plan at the sink's making ... */
+	AttrNumber *columns;		/* ... and where they are in its table */
+	List	   *sources;		/* OIDs of the relations that the definition names */
+} Sink;
+
+/* (Re)read the catalogue if an invalidation came.  In a transaction with an
+ * active snapshot.  List of Sink *, sources before dependants. */
+extern List *sink_list(void);
+extern void sink_cache_init(void);
+/* Have the next sink_list() read everything anew. */
+extern void sink_cache_invalidate(void);
+
+/* Fill in plan, owner, definer; checks rights and sources: an error if the
+ * sink can't be maintained. */
+extern void sink_make_plan(Sink *sink);
+
+/* Attribute number in the sink's table of column i of the plan: by name at
+ * its making, by number since (the table may have got columns since). */
+extern AttrNumber sink_column_attno(Sink *sink, int column);
+
+/*
+ * Write freshet.sink_state (worker only), in the current transaction, and
+ * change the Sink accordingly; should the transaction abort, the next
+ * sink_list() reads everything anew.  LIVE and FAILED are states of the
+ * sink's present generation: built_generation becomes it.  sink->leaves is
+ * written too; its cells must live in sink->context.
+ */
+extern void sink_set_state(Sink *sink, SinkState state, const char *error);
+
+/*
+ * Enter and leave the sandbox in which a definition or a sink's table is
+ * evaluated: user, security-restricted operation, search_path, recorded
+ * settings.  Nesting is not allowed; an error's abort leaves it too.
+ */
+typedef struct SinkSandbox
+{
+	Oid			save_userid;
+	int			save_sec_context;
+	int			save_nestlevel;
+} SinkSandbox;
+
+extern void sink_enter_sandbox(const Sink *sink, Oid userid, SinkSandbox *sandbox);
+extern void sink_leave_sandbox(const SinkSandbox *sandbox);
+
+/* Delete the states of sinks that are gone (worker only); cheap if none is.
+ * Writes, so after the decoding. */
+extern void sink_clean_states(void);
+
+/* For SQL functions: a Sink in the current memory context, an error if relid
+ * is not a sink. */
+extern Sink *sink_get(Oid relid);
+
+#endif							/* FRESHET_SINK_H */

@@ -1,0 +1,47 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink_catalog.h
+ *		Reading and writing freshet.sink and freshet.sink_state.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_SINK_CATALOG_H
+#define FRESHET_SINK_CATALOG_H
+
+#include "postgres.h"
+
+#include "utils/snapshot.h"
+
+#include "sink.h"
+
+/*
+ * All sinks that the snapshot sees, in no order, each in a memory context of
+ * its own under parent.  *orphans: is there a state whose sink is gone?
+ */
+extern List *sink_catalog_read_all(Snapshot snapshot, MemoryContext parent, bool *orphans);
+
+/* One sink, in the current memory context; NULL if relid is not a sink.  A
+ * NULL snapshot stands for the newest. */
+extern Sink *sink_catalog_read(Oid relid, Snapshot snapshot);
+
+/* Is there any sink in this database? */
+extern bool sink_catalog_any(void);
+
+/*
+ * Writing.  Whoever changes the row of a sink holds a lock on its table that
+ * conflicts with itself, so that no two change it at once.
+ */
+extern void sink_catalog_insert(const Sink *sink);
+extern void sink_catalog_update(Oid relid, bool paused, bool new_generation);
+extern bool sink_catalog_delete(Oid relid);
+
+/* Relations in freshet.sink that no longer exist, as a list of OIDs. */
+extern List *sink_catalog_vanished(void);
+
+extern void sink_state_write(const Sink *sink, SinkState state, int64 generation,
+							 const char *error);
+extern void sink_state_delete_orphans(void);
+
+extern const char *sink_state_name(SinkState state);
+
+#endif							/* FRESHET_SINK_CATALOG_H */

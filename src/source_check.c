@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * source_check.c
+ *		What a table must be to serve as a source: kind, rights, identity.
+ *
+ * Tables are opened with AccessShareLock, which is kept until the end of the
+ * transaction: the analysis holds for as long.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/rls.h"
+
+#include "analyze.h"
+#include "source_check.h"
+
+#define REFUSE_SOURCE(rel, what, hint) \
+	ereport(ERROR, \
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), \
+			 errmsg("\"%s\" cannot be a source of a sink", RelationGetRelationName(rel)), \
+			 errdetail("%s", (what)), \
+			 errhint("%s", (hint))))
+
+/* What is asked of every table, of a partition as of its root. */
+static void
+check_storage(Relation rel)
+{
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+			break;
+		case RELKIND_VIEW:
+			REFUSE_SOURCE(rel, "It is a view.", "Write the query over the view's table.");
+			break;
+		case RELKIND_MATVIEW:
+			REFUSE_SOURCE(rel, "It is a materialized view, which is refreshed as a whole.",
+						  "Make a sink of its query and use that.");
+			break;
+		case RELKIND_FOREIGN_TABLE:
+			REFUSE_SOURCE(rel, "It is a foreign table: its changes are not in this server's log.",
+						  "Make the sink on the server that has the table.");
+			break;
+		default:
+			REFUSE_SOURCE(rel, "It is not a table.", "Use an ordinary or partitioned table.");
+	}
+
+	/* A partitioned root has no storage; its leaves are checked one by one. */
+	switch (rel->rd_rel->relpersistence)
+	{
+		case RELPERSISTENCE_TEMP:
+			REFUSE_SOURCE(rel, "It is a temporary table, which is not logged.",
+						  "Use a permanent table.");
+			break;
+		case RELPERSISTENCE_UNLOGGED:
+			REFUSE_SOURCE(rel, "It is an unlogged table.",
+						  "Use ALTER TABLE ... SET LOGGED.");
+			break;
+	}
+}
+
+static void
+check_place(Relation rel)
+{
+	Oid			nspid = RelationGetNamespace(rel);
+
+	/* initdb's tables: the catalogues and information_schema */
+	if (RelationGetRelid(rel) < FirstNormalObjectId || IsToastNamespace(nspid))
+		REFUSE_SOURCE(rel, "It is a system table.", "Use a table of your own.");
+	if (nspid == get_namespace_oid(FRESHET_SCHEMA, true) ||
+		nspid == get_namespace_oid(FRESHET_DEF_SCHEMA, true))
+		REFUSE_SOURCE(rel, "It is a table of freshet itself.", "Use a table of your own.");
+}
+
+static void
+check_partitions(Relation root)
+{
+	List	   *relids = find_all_inheritors(RelationGetRelid(root), AccessShareLock, NULL);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
+
+		check_storage(rel);
+		table_close(rel, NoLock);
+	}
+}
+
+void
+source_check_kind(Relation rel, bool inh)
+{
+	check_storage(rel);
+	check_place(rel);
+
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		if (!inh)
+			REFUSE_SOURCE(rel, "ONLY of a partitioned table has no rows.", "Leave ONLY out.");
+		check_partitions(rel);
+	}
+	else if (inh && rel->rd_rel->relhassubclass &&
+			 find_inheritance_children(RelationGetRelid(rel), AccessShareLock) != NIL)
+		REFUSE_SOURCE(rel, "Other tables inherit from it.",
+					  "Write ONLY before its name, or use a partitioned table.");
+}
+
+/* May userid read the columns that the plan uses? */
+static bool
+may_select(const DeltaPlan *plan, Oid userid)
+{
+	int			attno = -1;
+
+	if (pg_class_aclcheck(plan->source, userid, ACL_SELECT) == ACLCHECK_OK)
+		return true;
+
+	/* As in a query: to count rows, any column will do. */
+	if (bms_is_empty(plan->used_attrs))
+		return pg_attribute_aclcheck_all(plan->source, userid, ACL_SELECT,
+										 ACLMASK_ANY) == ACLCHECK_OK;
+
+	while ((attno = bms_next_member(plan->used_attrs, attno)) >= 0)
+	{
+		if (pg_attribute_aclcheck(plan->source, (AttrNumber) attno, userid,
+								  ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	}
+	return true;
+}
+
+void
+analyze_check_source(const DeltaPlan *plan, Oid userid)
+{
+	Relation	rel = table_open(plan->source, AccessShareLock);
+
+	/* The query's ONLY was checked when the plan was made. */
+	source_check_kind(rel, rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE);
+
+	if (!may_select(plan, userid))
+		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(rel->rd_rel->relkind),
+					   RelationGetRelationName(rel));
+
+	/* The log has all rows, whatever the policies say. */
+	if (check_enable_rls(plan->source, userid, true) == RLS_ENABLED)
+		REFUSE_SOURCE(rel,
+					  psprintf("Row-level security is in force on it for the user \"%s\".",
+							   GetUserNameFromId(userid, false)),
+					  "Let a role own the sink that row-level security does not apply to.");
+
+	table_close(rel, NoLock);
+}
+
+/*
+ * Does the replica identity of rel (the source, or a partition whose columns
+ * may have other numbers) give the old values of the columns used?
+ */
+static bool
+identity_suffices(Relation source, Relation rel, const Bitmapset *used_attrs)
+{
+	Bitmapset  *identity;
+	bool		result = true;
+	int			attno = -1;
+
+	if (rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL)
+		return true;
+
+	/* Without an index, a DELETE carries no old row at all. */
+	if (!OidIsValid(RelationGetReplicaIndex(rel)))
+		return false;
+
+	identity = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_IDENTITY_KEY);
+	while (result && (attno = bms_next_member(used_attrs, attno)) >= 0)
+	{
+		AttrNumber	number = (AttrNumber) attno;
+
+		if (rel != source)
+		{
+			Form_pg_attribute att = TupleDescAttr(RelationGetDescr(source), attno - 1);
+
+			number = get_attnum(RelationGetRelid(rel), NameStr(att->attname));
+		}
+		if (number == InvalidAttrNumber ||
+			!bms_is_member(number - FirstLowInvalidHeapAttributeNumber, identity))
+			result = false;
+	}
+	bms_free(identity);
+	return result;
+}
+
+/*
+ * A partitioned table never has changes of its own, so its identity does not
+ * count for the result.  It is listed nevertheless: an index identity of the
+ * root is handed down to new partitions.  FULL is not; a partition that is
+ * added later needs it set by hand (or by freshet, when it notices).
+ */
+bool
+analyze_identity_suffices(const DeltaPlan *plan, List **insufficient)
+{
+	Relation	source = table_open(plan->source, AccessShareLock);
+	List	   *relids = list_make1_oid(plan->source);
+	bool		result = true;
+	ListCell   *lc;
+
+	if (insufficient != NULL)
+		*insufficient = NIL;
+	if (source->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		relids = find_all_inheritors(plan->source, AccessShareLock, NULL);
+
+	foreach(lc, relids)
+	{
+		Oid			relid = lfirst_oid(lc);
+		Relation	rel = relid == plan->source ? source : table_open(relid, NoLock);
+
+		if (!identity_suffices(source, rel, plan->used_attrs))
+		{
+			if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+				result = false;
+			if (insufficient != NULL)
+				*insufficient = lappend_oid(*insufficient, relid);
+		}
+		if (rel != source)
+			table_close(rel, NoLock);
+	}
+	table_close(source, NoLock);
+	return result;
+}

@@ -1,0 +1,218 @@
+/*-------------------------------------------------------------------------
+ *
+ * status.c
+ *		The figures behind the views freshet.status, freshet.progress and
+ *		freshet.worker.
+ *
+ * Set-returning functions over the slot of this database in shared memory;
+ * everything is copied under the spinlock, and the views add what is in the
+ * tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/pg_lsn.h"
+#include "utils/timestamp.h"
+
+#include "shmem.h"
+
+PG_FUNCTION_INFO_V1(freshet_sink_stats);
+PG_FUNCTION_INFO_V1(freshet_worker_stats);
+
+/* A rate that has not been brought up to date for so long is zero. */
+#define RATE_VALID_US		(10 * USECS_PER_SEC)
+
+#define SINK_STATS_COLUMNS		8
+#define WORKER_STATS_COLUMNS	11
+
+static const char *
+fill_phase_name(FillPhase phase)
+{
+	switch (phase)
+	{
+		case FILL_NONE:
+			return NULL;
+		case FILL_WAITING:
+			return "waiting";
+		case FILL_SCANNING:
+			return "scanning";
+		case FILL_CATCHING_UP:
+			return "catching up";
+	}
+	return NULL;
+}
+
+static const char *
+worker_state_name(WorkerState state)
+{
+	switch (state)
+	{
+		case WORKER_STARTING:
+			return "starting";
+		case WORKER_IDLE:
+			return "idle";
+		case WORKER_BATCH:
+			return "batch";
+		case WORKER_CATCHING_UP:
+			return "catching up";
+		case WORKER_BACKOFF:
+			return "backoff";
+	}
+	return NULL;
+}
+
+static void
+put_sink_stats(ReturnSetInfo *rsinfo, const SinkStats *stats)
+{
+	Datum		values[SINK_STATS_COLUMNS] = {0};
+	bool		nulls[SINK_STATS_COLUMNS] = {0};
+	const char *phase = fill_phase_name(stats->phase);
+	double		rate = stats->rate;
+
+	if (GetCurrentTimestamp() - stats->rate_at > RATE_VALID_US)
+		rate = 0;
+
+	values[0] = ObjectIdGetDatum(stats->relid);
+	values[1] = Int64GetDatum(stats->rows);
+	values[2] = Int64GetDatum(stats->changes);
+	values[3] = Float8GetDatum(rate);
+	if (phase)
+		values[4] = CStringGetTextDatum(phase);
+	else
+		nulls[4] = true;
+	values[5] = Int64GetDatum(stats->rows_done);
+	values[6] = Int64GetDatum(stats->rows_total);
+	nulls[6] = stats->rows_total <= 0;
+	values[7] = TimestampTzGetDatum(stats->fill_started);
+	nulls[7] = stats->fill_started == 0;
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * sink_stats() → (relid, rows, changes, rate, phase, rows_done, rows_total,
+ * fill_started)
+ */
+Datum
+freshet_sink_stats(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	WorkerSlot *slot = shmem_find_slot(MyDatabaseId);
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; slot != NULL && i < FRESHET_MAX_SINK_STATS; i++)
+	{
+		SinkStats	stats;
+
+		SpinLockAcquire(&slot->mutex);
+		stats = slot->sinks[i];
+		SpinLockRelease(&slot->mutex);
+		if (OidIsValid(stats.relid))
+			put_sink_stats(rsinfo, &stats);
+	}
+	return (Datum) 0;
+}
+
+/* What worker_stats() shows, copied. */
+typedef struct WorkerFigures
+{
+	pid_t		pid;
+	WorkerState state;
+	XLogRecPtr	applied_lsn;
+	TimestampTz commit_time;
+	bool		pending;		/* is there anything left to apply? */
+	int			held_back;
+	int64		batches;
+	int64		changes;
+	char		last_error[FRESHET_ERROR_LEN];
+} WorkerFigures;
+
+static void
+copy_figures(WorkerSlot *slot, WorkerFigures *figures)
+{
+	figures->pid = slot->pid;
+	figures->pending = pg_atomic_read_u32(&slot->wakeup) != 0;
+	SpinLockAcquire(&slot->mutex);
+	figures->state = slot->state;
+	figures->applied_lsn = slot->applied_lsn;
+	figures->commit_time = slot->applied_commit_time;
+	figures->held_back = slot->held_back;
+	figures->batches = slot->batches;
+	figures->changes = slot->changes;
+	strlcpy(figures->last_error, slot->last_error, sizeof(figures->last_error));
+	SpinLockRelease(&slot->mutex);
+
+	if (figures->pid == 0 || figures->state != WORKER_IDLE || figures->held_back > 0)
+		figures->pending = true;
+}
+
+static Interval *
+make_delay(const WorkerFigures *figures)
+{
+	Interval   *delay = palloc0(sizeof(Interval));
+
+	if (figures->pending)
+		delay->time = Max(GetCurrentTimestamp() - figures->commit_time, 0);
+	return delay;
+}
+
+/*
+ * worker_stats() → (pid, state, slot_name, applied_lsn, applied_commit_time,
+ * delay, held_back, batches, changes, wal_lag_bytes, last_error)
+ *
+ * An error message may quote data; who may read all statistics sees it.
+ */
+Datum
+freshet_worker_stats(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	WorkerSlot *slot = shmem_find_slot(MyDatabaseId);
+	WorkerFigures figures;
+	char		name[NAMEDATALEN];
+	Datum		values[WORKER_STATS_COLUMNS] = {0};
+	bool		nulls[WORKER_STATS_COLUMNS] = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (slot == NULL)
+		return (Datum) 0;
+	copy_figures(slot, &figures);
+
+	freshet_object_name(MyDatabaseId, name);
+	values[0] = Int32GetDatum(figures.pid);
+	nulls[0] = figures.pid == 0;
+	values[1] = CStringGetTextDatum(figures.pid == 0 ? "not running" :
+									worker_state_name(figures.state));
+	values[2] = CStringGetTextDatum(name);
+	values[3] = LSNGetDatum(figures.applied_lsn);
+	nulls[3] = XLogRecPtrIsInvalid(figures.applied_lsn);
+	values[4] = TimestampTzGetDatum(figures.commit_time);
+	nulls[4] = figures.commit_time == 0;
+	nulls[5] = figures.commit_time == 0 && figures.pending;
+	if (!nulls[5])
+		values[5] = IntervalPGetDatum(make_delay(&figures));
+	values[6] = Int32GetDatum(figures.held_back);
+	values[7] = Int64GetDatum(figures.batches);
+	values[8] = Int64GetDatum(figures.changes);
+	nulls[9] = nulls[3] || RecoveryInProgress();
+	if (!nulls[9])
+	{
+		XLogRecPtr	end = GetXLogInsertRecPtr();
+
+		values[9] = Int64GetDatum(end > figures.applied_lsn ?
+								  (int64) (end - figures.applied_lsn) : 0);
+	}
+	nulls[10] = figures.last_error[0] == '\0' ||
+		!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+	if (!nulls[10])
+		values[10] = CStringGetTextDatum(figures.last_error);
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	return (Datum) 0;
+}

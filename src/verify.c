@@ -1,0 +1,553 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify.c
+ *		freshet.verify_sink(): obtaining the two snapshots.
+ *
+ * The promise is that at a commit of the worker the sink equals its query at
+ * the snapshot S of the batch.  To check it exactly one needs S, to evaluate
+ * the query, and a snapshot V from after that commit and before the next, to
+ * read the sink.  The session gets both from the worker, in the steps of
+ * VerifyPhase (shmem.h); then the worker goes on, and the session compares at
+ * leisure.  One session at a time; the others queue for VERIFY_NONE.
+ *
+ * The session must have announced S's xmin before the worker ends its
+ * transaction, or vacuum may remove rows that S needs: hence the worker waits
+ * for HELD before its commit.  The registered copy of S keeps the xmin from
+ * then on.  The worker waits for COMMITTED to pass, so that V cannot see a
+ * later batch.  It waits WORKER_PATIENCE_MS at the most, so a session that is
+ * stopped or killed delays it and no more.
+ *
+ * TRUNCATE, and a partition attached or detached, are visible to all
+ * snapshots at once.  The session therefore notes the files of the sources
+ * before it asks, and again when it has locked them after it got S; if they
+ * differ, it asks again.  It holds no lock on them in between, nor on the
+ * sink: the worker might have to queue for its own lock behind somebody who
+ * waits for the session's.
+ *
+ * A request may come too late for the batch that answers it: S must see what
+ * was committed when the files were noted.  A snapshot taken at that moment
+ * tells.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/condition_variable.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "api.h"
+#include "sink_catalog.h"
+#include "verify.h"
+
+#define WORKER_PATIENCE_MS	5000
+#define SESSION_PATIENCE_MS	300000
+#define MAX_ATTEMPTS		10
+
+PG_FUNCTION_INFO_V1(freshet_verify_sink);
+
+/* What must not change between the request and the lock. */
+typedef struct SourceFile
+{
+	Oid			relid;
+	Oid			file;
+} SourceFile;
+
+typedef struct SourceFiles
+{
+	int			n;
+	SourceFile *files;
+} SourceFiles;
+
+/* The two snapshots, registered. */
+typedef struct VerifySnapshots
+{
+	Snapshot	query;
+	Snapshot	sink;
+} VerifySnapshots;
+
+static VerifyPhase
+get_phase(WorkerSlot *slot, pid_t *pid)
+{
+	VerifyPhase phase;
+
+	SpinLockAcquire(&slot->mutex);
+	phase = slot->verify_phase;
+	if (pid)
+		*pid = slot->verify_pid;
+	SpinLockRelease(&slot->mutex);
+	return phase;
+}
+
+/* From one phase of one session's exchange to the next; false if it is not in it. */
+static bool
+advance(WorkerSlot *slot, VerifyPhase from, VerifyPhase to, pid_t pid)
+{
+	bool		done;
+
+	SpinLockAcquire(&slot->mutex);
+	done = slot->verify_phase == from && slot->verify_pid == pid;
+	if (done)
+		slot->verify_phase = to;
+	SpinLockRelease(&slot->mutex);
+
+	if (done)
+		ConditionVariableBroadcast(&slot->cv);
+	return done;
+}
+
+/*
+ * Sleep while this exchange is in this phase, for "patience" ms at the most;
+ * returns the phase, VERIFY_NONE if the exchange is over.
+ */
+static VerifyPhase
+sleep_while(WorkerSlot *slot, VerifyPhase phase, pid_t pid, long patience)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), patience);
+	VerifyPhase now;
+	pid_t		now_pid;
+
+	ConditionVariablePrepareToSleep(&slot->cv);
+	for (;;)
+	{
+		long		left;
+
+		now = get_phase(slot, &now_pid);
+		if (now_pid != pid)
+			now = VERIFY_NONE;
+		if (now != phase)
+			break;
+		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		if (left <= 0)
+			break;
+		(void) ConditionVariableTimedSleep(&slot->cv, left, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	return now;
+}
+
+/*
+ * The worker's side.
+ */
+
+bool
+verify_pending(WorkerSlot *slot)
+{
+	return get_phase(slot, NULL) == VERIFY_REQUESTED;
+}
+
+void
+verify_offer(WorkerSlot *slot, Snapshot snapshot)
+{
+	pid_t		pid;
+	Size		size;
+
+	if (get_phase(slot, &pid) != VERIFY_REQUESTED)
+		return;
+
+	size = EstimateSnapshotSpace(snapshot);
+	if (size > FRESHET_SNAPSHOT_LEN)
+	{
+		(void) advance(slot, VERIFY_REQUESTED, VERIFY_NONE, pid);
+		return;
+	}
+
+	/* nobody reads these before OFFERED */
+	SerializeSnapshot(snapshot, slot->verify_snapshot);
+	slot->verify_len = size;
+	GET_VXID_FROM_PGPROC(slot->verify_vxid, *MyProc);
+
+	if (!advance(slot, VERIFY_REQUESTED, VERIFY_OFFERED, pid))
+		return;
+	if (sleep_while(slot, VERIFY_OFFERED, pid, WORKER_PATIENCE_MS) == VERIFY_OFFERED)
+		(void) advance(slot, VERIFY_OFFERED, VERIFY_NONE, pid);
+}
+
+void
+verify_committed(WorkerSlot *slot)
+{
+	pid_t		pid;
+
+	if (get_phase(slot, &pid) != VERIFY_HELD ||
+		!advance(slot, VERIFY_HELD, VERIFY_COMMITTED, pid))
+		return;
+	if (sleep_while(slot, VERIFY_COMMITTED, pid, WORKER_PATIENCE_MS) == VERIFY_COMMITTED)
+		(void) advance(slot, VERIFY_COMMITTED, VERIFY_NONE, pid);
+}
+
+/* A request that was not answered yet stays for the next batch. */
+void
+verify_aborted(WorkerSlot *slot)
+{
+	pid_t		pid;
+	VerifyPhase phase = get_phase(slot, &pid);
+
+	if (phase != VERIFY_NONE && phase != VERIFY_REQUESTED)
+		(void) advance(slot, phase, VERIFY_NONE, pid);
+}
+
+/*
+ * The session's side.
+ */
+
+/* If the session fails in between, others and the worker must not wait. */
+static void
+leave_exchange(int code, Datum arg)
+{
+	WorkerSlot *slot = (WorkerSlot *) DatumGetPointer(arg);
+	pid_t		pid;
+	VerifyPhase phase = get_phase(slot, &pid);
+
+	if (phase != VERIFY_NONE && pid == MyProcPid)
+		(void) advance(slot, phase, VERIFY_NONE, MyProcPid);
+}
+
+static void
+request(WorkerSlot *slot)
+{
+	for (;;)
+	{
+		VerifyPhase phase;
+		pid_t		pid;
+
+		CHECK_FOR_INTERRUPTS();
+		SpinLockAcquire(&slot->mutex);
+		phase = slot->verify_phase;
+		pid = slot->verify_pid;
+		if (phase == VERIFY_NONE)
+		{
+			slot->verify_phase = VERIFY_REQUESTED;
+			slot->verify_pid = MyProcPid;
+		}
+		SpinLockRelease(&slot->mutex);
+
+		if (phase == VERIFY_NONE)
+			break;
+		(void) sleep_while(slot, phase, pid, 1000);
+	}
+	shmem_wake_worker(MyDatabaseId);
+}
+
+static void
+await_offer(WorkerSlot *slot)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   SESSION_PATIENCE_MS);
+
+	for (;;)
+	{
+		VerifyPhase phase = sleep_while(slot, VERIFY_REQUESTED, MyProcPid, 1000);
+
+		if (phase == VERIFY_OFFERED)
+			return;
+		if (phase != VERIFY_REQUESTED)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("the worker could not hand over its snapshot"),
+					 errhint("Try again when fewer transactions are running.")));
+		if (GetCurrentTimestamp() >= deadline)
+			api_timeout_error("a batch of the worker", slot);
+
+		/* it may be another worker by now */
+		shmem_wake_worker(MyDatabaseId);
+	}
+}
+
+/*
+ * Take the snapshot on offer and protect what it sees.  An xmin of ours that
+ * is older than the snapshot's protects it already, and must stay.
+ */
+static Snapshot
+import_snapshot(WorkerSlot *slot)
+{
+	char	   *copy = palloc(slot->verify_len);
+	VirtualTransactionId vxid = slot->verify_vxid;
+	Snapshot	snapshot;
+
+	memcpy(copy, slot->verify_snapshot, slot->verify_len);
+	snapshot = RestoreSnapshot(copy);
+
+	/* it sees nothing that the current transaction itself did */
+	snapshot->curcid = FirstCommandId;
+
+	if ((!TransactionIdIsValid(MyProc->xmin) ||
+		 TransactionIdFollows(MyProc->xmin, snapshot->xmin)) &&
+		!ProcArrayInstallImportedXmin(snapshot->xmin, &vxid))
+		return NULL;
+	return RegisterSnapshot(snapshot);
+}
+
+/* Once through the exchange; false if it came to nothing. */
+static bool
+exchange(WorkerSlot *slot, VerifySnapshots *result)
+{
+	request(slot);
+	await_offer(slot);
+
+	result->query = import_snapshot(slot);
+	if (result->query == NULL)
+		return false;
+
+	if (!advance(slot, VERIFY_OFFERED, VERIFY_HELD, MyProcPid) ||
+		sleep_while(slot, VERIFY_HELD, MyProcPid, SESSION_PATIENCE_MS) != VERIFY_COMMITTED)
+	{
+		UnregisterSnapshot(result->query);
+		return false;
+	}
+
+	result->sink = RegisterSnapshot(GetLatestSnapshot());
+
+	/* if the worker has lost patience, another batch may be in there */
+	if (!advance(slot, VERIFY_COMMITTED, VERIFY_NONE, MyProcPid))
+	{
+		UnregisterSnapshot(result->sink);
+		UnregisterSnapshot(result->query);
+		return false;
+	}
+	return true;
+}
+
+static bool
+obtain_snapshots(WorkerSlot *slot, VerifySnapshots *result)
+{
+	volatile bool done = false;
+
+	PG_ENSURE_ERROR_CLEANUP(leave_exchange, PointerGetDatum(slot));
+	{
+		done = exchange(slot, result);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(leave_exchange, PointerGetDatum(slot));
+
+	if (!done)
+		leave_exchange(0, PointerGetDatum(slot));
+	return done;
+}
+
+/* Does a snapshot see whatever the other one, taken by this session, sees? */
+static bool
+sees_all_of(Snapshot snapshot, Snapshot other)
+{
+	if (TransactionIdPrecedes(snapshot->xmax, other->xmax))
+		return false;
+
+	for (uint32 i = 0; i < snapshot->xcnt; i++)
+	{
+		TransactionId xid = snapshot->xip[i];
+		bool		running = TransactionIdFollowsOrEquals(xid, other->xmax) ||
+			TransactionIdIsCurrentTransactionId(xid);
+
+		for (uint32 j = 0; !running && j < other->xcnt; j++)
+			running = other->xip[j] == xid;
+		if (!running)
+			return false;
+	}
+	return true;
+}
+
+/* The sources with their partitions; locked, if asked for. */
+static void
+note_files(const Sink *sink, LOCKMODE lockmode, SourceFiles *result)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sink->sources)
+	{
+		if (lockmode != NoLock)
+			LockRelationOid(lfirst_oid(lc), lockmode);
+		relids = list_concat(relids, find_all_inheritors(lfirst_oid(lc), lockmode, NULL));
+	}
+
+	result->n = 0;
+	result->files = palloc0(Max(list_length(relids), 1) * sizeof(SourceFile));
+	foreach(lc, relids)
+	{
+		SourceFile *file = &result->files[result->n++];
+		HeapTuple	tuple;
+
+		file->relid = lfirst_oid(lc);
+		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(file->relid));
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		file->file = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
+		ReleaseSysCache(tuple);
+	}
+}
+
+static bool
+same_files(const SourceFiles *a, const SourceFiles *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (int i = 0; i < a->n; i++)
+	{
+		if (a->files[i].relid != b->files[i].relid || a->files[i].file != b->files[i].file)
+			return false;
+	}
+	return true;
+}
+
+static void
+unlock_files(const Sink *sink, const SourceFiles *files)
+{
+	ListCell   *lc;
+
+	/* as note_files() took them: find_all_inheritors() does not lock the roots */
+	foreach(lc, sink->sources)
+		UnlockRelationOid(lfirst_oid(lc), AccessShareLock);
+	for (int i = 0; i < files->n; i++)
+	{
+		if (!list_member_oid(sink->sources, files->files[i].relid))
+			UnlockRelationOid(files->files[i].relid, AccessShareLock);
+	}
+	UnlockRelationOid(sink->relid, AccessShareLock);
+}
+
+static void
+check_live(const Sink *sink)
+{
+	const char *state;
+
+	if (sink->paused)
+		state = "is paused";
+	else if (sink->built_generation != sink->generation || sink->state == SINK_BUILDING)
+		state = "is being built";
+	else if (sink->state == SINK_FAILED)
+		state = "has failed";
+	else if (sink->state == SINK_PAUSED)
+		state = "is paused";
+	else
+		return;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("sink \"%s\" %s", get_rel_name(sink->relid), state),
+			 errdetail("Only a live sink equals its query."),
+			 errhint("freshet.wait() with the sink's name waits until it is live.")));
+}
+
+static void
+check_owner(Oid relid)
+{
+	if (get_rel_name(relid) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (!freshet_owns_relation(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+}
+
+/*
+ * One attempt: the sink as the second snapshot sees it, with everything
+ * locked, or NULL.
+ */
+static Sink *
+try_verify(Oid relid, VerifySnapshots *snapshots)
+{
+	Sink	   *sink = sink_get(relid);
+	WorkerSlot *slot = shmem_find_slot(MyDatabaseId);
+	SourceFiles before;
+	SourceFiles after;
+	Snapshot	reference;
+	bool		good;
+
+	check_owner(relid);
+	check_live(sink);
+	if (slot == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the worker of this database is not running"),
+				 errhint("freshet.wait() waits for it; the server's log tells why it does not "
+						 "start.")));
+
+	note_files(sink, NoLock, &before);
+	reference = RegisterSnapshot(GetLatestSnapshot());
+	good = obtain_snapshots(slot, snapshots);
+	if (good && !sees_all_of(snapshots->query, reference))
+	{
+		UnregisterSnapshot(snapshots->query);
+		UnregisterSnapshot(snapshots->sink);
+		good = false;
+	}
+	UnregisterSnapshot(reference);
+	if (!good)
+		return NULL;
+
+	LockRelationOid(relid, AccessShareLock);
+	check_owner(relid);
+	note_files(sink, AccessShareLock, &after);
+	if (same_files(&before, &after))
+	{
+		bool		source_is_sink = sink->source_is_sink;
+		List	   *sources = sink->sources;
+
+		sink = sink_catalog_read(relid, snapshots->sink);
+		if (sink == NULL)
+			(void) sink_get(relid); /* which raises the error */
+		sink->source_is_sink = source_is_sink;
+		sink->sources = sources;
+		check_live(sink);
+		return sink;
+	}
+
+	unlock_files(sink, &after);
+	UnregisterSnapshot(snapshots->query);
+	UnregisterSnapshot(snapshots->sink);
+	return NULL;
+}
+
+/* verify_sink(sink regclass) → (missing bigint, unexpected bigint) */
+Datum
+freshet_verify_sink(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	VerifySnapshots snapshots;
+	Sink	   *sink = NULL;
+	int64		missing;
+	int64		unexpected;
+	TupleDesc	desc;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+
+	shmem_require_setup();
+	PreventCommandDuringRecovery("freshet.verify_sink()");
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	for (int i = 0; sink == NULL && i < MAX_ATTEMPTS; i++)
+		sink = try_verify(relid, &snapshots);
+	if (sink == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("could not verify sink \"%s\": its sources keep being truncated or "
+						"rewritten", get_rel_name(relid)),
+				 errhint("Try again.")));
+
+	/* a source that is a sink changes with the batch, not before it */
+	verify_compare(sink, sink->source_is_sink ? snapshots.sink : snapshots.query,
+				   snapshots.sink, &missing, &unexpected);
+	UnregisterSnapshot(snapshots.query);
+	UnregisterSnapshot(snapshots.sink);
+
+	values[0] = Int64GetDatum(missing);
+	values[1] = Int64GetDatum(unexpected);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}

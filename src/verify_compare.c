@@ -1,0 +1,316 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify_compare.c
+ *		freshet.verify_sink(): comparing the query with the sink.
+ *
+ * Both are read through cursors in the same order, and merged: two multisets
+ * of rows, compared without holding either in memory.  The order is that of
+ * the columns that must be equal exactly, then that of those which are
+ * approximate, sums and averages of floating-point numbers, on which the sink
+ * may differ from the query in the last digits (the query's own result
+ * depends on the order of its input).
+ *
+ * Values of a type without an order are compared as text.
+ *
+ * Everything is evaluated as the owner of the definition, in the sandbox.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+#include "api.h"
+#include "verify.h"
+
+#define TOLERANCE_DOUBLE	1e-12
+#define TOLERANCE_REAL		1e-5
+#define FETCH_ROWS			1000
+
+typedef struct CompareColumn
+{
+	bool		as_text;		/* no order: compare the text */
+	double		tolerance;		/* 0: exact */
+	Oid			type;
+	Oid			collation;
+	FmgrInfo	cmp;
+} CompareColumn;
+
+typedef struct Comparison
+{
+	int			ncolumns;
+	CompareColumn *columns;
+	int		   *order;			/* indexes of columns, exact ones first */
+	MemoryContext row_context;	/* reset for each pair of rows */
+} Comparison;
+
+/* One side of the merge. */
+typedef struct Side
+{
+	Portal		portal;
+	SPITupleTable *table;		/* rows fetched, or NULL */
+	uint64		nrows;
+	uint64		next;
+	bool		at_end;
+	Datum	   *values;			/* the current row */
+	bool	   *nulls;
+} Side;
+
+static double
+column_tolerance(const SinkColumn *column)
+{
+	if (!column->approximate)
+		return 0;
+	if (column->type == FLOAT4OID)
+		return TOLERANCE_REAL;
+	if (column->type == FLOAT8OID || column->type == NUMERICOID)
+		return TOLERANCE_DOUBLE;
+	return 0;
+}
+
+static Comparison *
+prepare_comparison(const Sink *sink)
+{
+	const DeltaPlan *plan = sink->plan;
+	Comparison *comparison = palloc0(sizeof(Comparison));
+	int			n = 0;
+
+	while (n < plan->ncolumns && plan->columns[n].role == COLUMN_OUTPUT)
+		n++;
+	comparison->ncolumns = n;
+	comparison->columns = palloc0(n * sizeof(CompareColumn));
+	comparison->order = palloc0(n * sizeof(int));
+
+	for (int i = 0; i < n; i++)
+	{
+		CompareColumn *column = &comparison->columns[i];
+		TypeCacheEntry *type = lookup_type_cache(plan->columns[i].type,
+												 TYPECACHE_LT_OPR | TYPECACHE_CMP_PROC_FINFO);
+
+		column->tolerance = column_tolerance(&plan->columns[i]);
+		column->type = plan->columns[i].type;
+		column->collation = plan->columns[i].collation;
+		if (!OidIsValid(type->lt_opr) || !OidIsValid(type->cmp_proc_finfo.fn_oid))
+		{
+			column->as_text = true;
+			column->type = TEXTOID;
+			column->collation = C_COLLATION_OID;
+			type = lookup_type_cache(TEXTOID, TYPECACHE_CMP_PROC_FINFO);
+		}
+		fmgr_info_copy(&column->cmp, &type->cmp_proc_finfo, CurrentMemoryContext);
+	}
+
+	n = 0;
+	for (int i = 0; i < comparison->ncolumns; i++)
+		if (comparison->columns[i].tolerance == 0)
+			comparison->order[n++] = i;
+	for (int i = 0; i < comparison->ncolumns; i++)
+		if (comparison->columns[i].tolerance > 0)
+			comparison->order[n++] = i;
+
+	comparison->row_context = AllocSetContextCreate(CurrentMemoryContext,
+													"freshet comparison of rows",
+													ALLOCSET_SMALL_SIZES);
+	return comparison;
+}
+
+/* columns: attribute numbers, or NULL for 1, 2, ... */
+static char *
+ordered_query(const Comparison *comparison, Oid relid, const AttrNumber *columns)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	for (int i = 0; i < comparison->ncolumns; i++)
+	{
+		AttrNumber	attnum = columns ? columns[i] : i + 1;
+
+		appendStringInfo(&sql, "%sx.%s", i > 0 ? ", " : "",
+						 quote_identifier(get_attname(relid, attnum, false)));
+		if (comparison->columns[i].as_text)
+			appendStringInfoString(&sql, "::pg_catalog.text COLLATE \"C\"");
+	}
+	appendStringInfo(&sql, " FROM %s x ORDER BY ", api_relation_name(relid));
+	for (int i = 0; i < comparison->ncolumns; i++)
+		appendStringInfo(&sql, "%s%d", i > 0 ? ", " : "", comparison->order[i] + 1);
+	return sql.data;
+}
+
+/*
+ * userid is whose rights on the relation are checked.  Nothing but that runs
+ * under it: rows are computed when they are fetched.
+ */
+static void
+open_side(Side *side, const Comparison *comparison, const char *sql, Snapshot snapshot,
+		  Oid userid)
+{
+	Oid			save_userid;
+	int			save_sec_context;
+	SPIPlanPtr	plan;
+
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(userid, save_sec_context);
+	PushActiveSnapshot(snapshot);
+
+	plan = SPI_prepare(sql, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	side->portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
+
+	PopActiveSnapshot();
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+
+	side->values = palloc(comparison->ncolumns * sizeof(Datum));
+	side->nulls = palloc(comparison->ncolumns * sizeof(bool));
+}
+
+/* The values point into the fetched rows, which live until the next fetch. */
+static void
+next_row(Side *side)
+{
+	if (side->at_end)
+		return;
+
+	if (side->next >= side->nrows)
+	{
+		if (side->table)
+			SPI_freetuptable(side->table);
+		SPI_cursor_fetch(side->portal, true, FETCH_ROWS);
+		side->table = SPI_tuptable;
+		side->nrows = SPI_processed;
+		side->next = 0;
+		if (side->nrows == 0)
+		{
+			side->at_end = true;
+			return;
+		}
+	}
+
+	heap_deform_tuple(side->table->vals[side->next], side->table->tupdesc, side->values,
+					  side->nulls);
+	side->next++;
+}
+
+static double
+as_double(Datum value, Oid type)
+{
+	switch (type)
+	{
+		case FLOAT4OID:
+			return (double) DatumGetFloat4(value);
+		case FLOAT8OID:
+			return DatumGetFloat8(value);
+		default:
+			return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value));
+	}
+}
+
+static bool
+nearly_equal(const CompareColumn *column, Datum a, Datum b)
+{
+	double		x = as_double(a, column->type);
+	double		y = as_double(b, column->type);
+
+	if (isnan(x) || isnan(y))
+		return isnan(x) && isnan(y);
+	if (isinf(x) || isinf(y))
+		return x == y;
+	return fabs(x - y) <= column->tolerance * Max(fabs(x), fabs(y));
+}
+
+static int
+compare_rows(Comparison *comparison, const Side *a, const Side *b)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(comparison->row_context);
+	int			result = 0;
+
+	for (int k = 0; result == 0 && k < comparison->ncolumns; k++)
+	{
+		int			i = comparison->order[k];
+		CompareColumn *column = &comparison->columns[i];
+
+		if (a->nulls[i] || b->nulls[i])
+			result = (int) a->nulls[i] - (int) b->nulls[i];
+		else if (column->tolerance == 0 || !nearly_equal(column, a->values[i], b->values[i]))
+			result = DatumGetInt32(FunctionCall2Coll(&column->cmp, column->collation,
+													 a->values[i], b->values[i]));
+	}
+
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextReset(comparison->row_context);
+	return result;
+}
+
+static void
+merge(Comparison *comparison, Side *query, Side *sink, int64 *missing, int64 *unexpected)
+{
+	next_row(query);
+	next_row(sink);
+	while (!query->at_end || !sink->at_end)
+	{
+		int			cmp;
+
+		CHECK_FOR_INTERRUPTS();
+		if (query->at_end)
+			cmp = 1;
+		else if (sink->at_end)
+			cmp = -1;
+		else
+			cmp = compare_rows(comparison, query, sink);
+
+		if (cmp < 0)
+			(*missing)++;
+		else if (cmp > 0)
+			(*unexpected)++;
+		if (cmp <= 0)
+			next_row(query);
+		if (cmp >= 0)
+			next_row(sink);
+	}
+}
+
+void
+verify_compare(Sink *sink, Snapshot query_snapshot, Snapshot sink_snapshot,
+			   int64 *missing, int64 *unexpected)
+{
+	SinkSandbox sandbox;
+	Comparison *comparison;
+	Side		query = {0};
+	Side		table = {0};
+
+	*missing = 0;
+	*unexpected = 0;
+	sink_make_plan(sink);
+
+	SPI_connect();
+	sink_enter_sandbox(sink, sink->definer, &sandbox);
+	/* two plain sorts are not worth compiling */
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+
+	comparison = prepare_comparison(sink);
+	open_side(&query, comparison, ordered_query(comparison, sink->viewid, NULL),
+			  query_snapshot, sink->definer);
+	open_side(&table, comparison, ordered_query(comparison, sink->relid, sink->columns),
+			  sink_snapshot, sink->owner);
+	merge(comparison, &query, &table, missing, unexpected);
+	SPI_cursor_close(query.portal);
+	SPI_cursor_close(table.portal);
+
+	sink_leave_sandbox(&sandbox);
+	SPI_finish();
+}

@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * volatility.h
+ *		Which functions may be called by a definition.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_VOLATILITY_H
+#define FRESHET_VOLATILITY_H
+
+#include "nodes/pg_list.h"
+#include "nodes/nodes.h"
+
+/*
+ * Raises an error, naming the function, if the value of the expression can
+ * change while the rows that it reads stay the same.  Functions that depend
+ * on session settings alone are accepted, and added to *settings_functions
+ * (a List of OIDs).
+ */
+extern void volatility_check(Node *expr, List **settings_functions);
+
+#endif							/* FRESHET_VOLATILITY_H */

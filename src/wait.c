@@ -1,0 +1,261 @@
+/*-------------------------------------------------------------------------
+ *
+ * wait.c
+ *		freshet.wait(): until what was committed before the call is in the
+ *		sinks.
+ *
+ * A waiter draws a ticket from the worker's slot and wakes the worker.  The
+ * worker notes the newest ticket before it takes the snapshot of a batch, so
+ * all that was committed when the ticket was drawn is in that snapshot; with
+ * the commit of a batch that reached its snapshot it serves all tickets up to
+ * the one noted, and signals the slot's condition variable.
+ *
+ * The caller's own transaction, if it has written, is not committed and is
+ * not waited for.  A caller at REPEATABLE READ waits for what it cannot see
+ * before its next transaction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/condition_variable.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/pg_lsn.h"
+#include "utils/timestamp.h"
+
+#include "api.h"
+#include "sink_catalog.h"
+
+/* How long to sleep before looking again at what nobody announces. */
+#define LOOK_AGAIN_MS	1000
+#define POLL_MS			50
+
+PG_FUNCTION_INFO_V1(freshet_wait);
+PG_FUNCTION_INFO_V1(freshet_wait_sink);
+
+TimestampTz
+api_deadline(const Interval *timeout)
+{
+	Datum		now = TimestampTzGetDatum(GetCurrentTimestamp());
+
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, now,
+												   IntervalPGetDatum(timeout)));
+}
+
+static const char *
+describe_worker(WorkerSlot *slot)
+{
+	if (slot == NULL || slot->pid == 0)
+		return "The worker of this database is not running.";
+
+	switch (slot->state)
+	{
+		case WORKER_STARTING:
+			return "The worker is starting.";
+		case WORKER_IDLE:
+			return "The worker is idle.";
+		case WORKER_BATCH:
+			return "The worker is in a batch.";
+		case WORKER_CATCHING_UP:
+			return "The worker is catching up with the log.";
+		case WORKER_BACKOFF:
+			return "The worker waits after an error.";
+	}
+	return "The state of the worker is unknown.";
+}
+
+void
+api_timeout_error(const char *what, WorkerSlot *slot)
+{
+	char		error[FRESHET_ERROR_LEN] = "";
+	const char *state = describe_worker(slot);
+
+	if (slot != NULL && has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
+	{
+		SpinLockAcquire(&slot->mutex);
+		strlcpy(error, slot->last_error, sizeof(error));
+		SpinLockRelease(&slot->mutex);
+	}
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("timeout while waiting for %s", what),
+			 error[0] ? errdetail("%s Its last error was: %s", state, error) :
+			 errdetail("%s", state),
+			 errhint("The views freshet.worker and freshet.status, and the server's log, tell "
+					 "more.")));
+}
+
+static long
+remaining_ms(TimestampTz deadline, long most)
+{
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+	return Min(left, most);
+}
+
+/*
+ * A ticket of this slot that is not served yet, or 0 if the one in *ticket
+ * is.  The slot may have been given up and set up anew since it was drawn.
+ */
+static uint64
+check_ticket(WorkerSlot *slot, uint64 ticket, XLogRecPtr *lsn)
+{
+	bool		draw;
+
+	SpinLockAcquire(&slot->mutex);
+	draw = ticket == 0 || slot->wait_requested < ticket;
+	if (draw)
+		ticket = ++slot->wait_requested;
+	else if (slot->wait_served >= ticket)
+	{
+		ticket = 0;
+		*lsn = slot->applied_lsn;
+	}
+	SpinLockRelease(&slot->mutex);
+	return ticket;
+}
+
+/* Until the worker has served a ticket, or has nothing to do any more. */
+static XLogRecPtr
+wait_for_worker(TimestampTz deadline)
+{
+	WorkerSlot *slot = NULL;
+	WorkerSlot *prepared = NULL;
+	uint64		ticket = 0;
+	XLogRecPtr	lsn = InvalidXLogRecPtr;
+
+	for (;;)
+	{
+		long		left;
+
+		CHECK_FOR_INTERRUPTS();
+
+		slot = shmem_find_slot(MyDatabaseId);
+		if (slot != prepared)
+		{
+			ConditionVariableCancelSleep();
+			prepared = slot;
+			ticket = 0;
+			if (slot != NULL)
+				ConditionVariablePrepareToSleep(&slot->cv);
+		}
+		if (slot != NULL)
+		{
+			ticket = check_ticket(slot, ticket, &lsn);
+			if (ticket == 0)
+				break;
+			shmem_wake_worker(MyDatabaseId);
+		}
+
+		left = remaining_ms(deadline, slot ? LOOK_AGAIN_MS : POLL_MS);
+		if (left <= 0)
+			api_timeout_error("the sinks to be fresh", slot);
+
+		if (slot == NULL)
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
+							 PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+		}
+		else if (!ConditionVariableTimedSleep(&slot->cv, left, PG_WAIT_EXTENSION))
+			continue;
+
+		/* the last sink may have been dropped, and the worker gone with it */
+		if (!sink_catalog_any())
+		{
+			lsn = GetXLogInsertRecPtr();
+			break;
+		}
+	}
+
+	ConditionVariableCancelSleep();
+	return lsn;
+}
+
+static void
+check_may_wait(void)
+{
+	shmem_require_setup();
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot execute %s during recovery", "freshet.wait()")));
+}
+
+/* wait(timeout interval) */
+Datum
+freshet_wait(PG_FUNCTION_ARGS)
+{
+	TimestampTz deadline;
+
+	check_may_wait();
+	deadline = api_deadline(PG_GETARG_INTERVAL_P(0));
+	if (!sink_catalog_any())
+		PG_RETURN_LSN(GetXLogInsertRecPtr());
+	PG_RETURN_LSN(wait_for_worker(deadline));
+}
+
+/* True if the sink is live; an error if waiting is in vain. */
+static bool
+sink_is_live(Oid relid)
+{
+	Sink	   *sink = sink_get(relid);
+	char	   *name = get_rel_name(relid);
+
+	if (sink->paused)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sink \"%s\" is paused", name),
+				 errhint("Run freshet.resume_sink() first.")));
+	if (sink->built_generation != sink->generation)
+		return false;
+	if (sink->state == SINK_FAILED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sink \"%s\" has failed", name),
+				 sink->error && api_may_see_errors(relid) ? errdetail("%s", sink->error) : 0,
+				 errhint("Mend the cause, then run freshet.rebuild_sink().")));
+	return sink->state == SINK_LIVE;
+}
+
+/* wait(sink regclass, timeout interval) */
+Datum
+freshet_wait_sink(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	TimestampTz deadline;
+
+	check_may_wait();
+	deadline = api_deadline(PG_GETARG_INTERVAL_P(1));
+	for (;;)
+	{
+		long		left;
+
+		CHECK_FOR_INTERRUPTS();
+
+		/* served while live: the batch that served it was the sink's too */
+		if (sink_is_live(relid))
+		{
+			XLogRecPtr	lsn = wait_for_worker(deadline);
+
+			if (sink_is_live(relid))
+				PG_RETURN_LSN(lsn);
+		}
+
+		left = remaining_ms(deadline, POLL_MS);
+		if (left <= 0)
+			api_timeout_error("the sink to be live", shmem_find_slot(MyDatabaseId));
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}

@@ -1,0 +1,441 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *		The per-database worker: the loop around batches, errors, restart.
+ *
+ * One per database, a background worker with the rights of the bootstrap
+ * superuser; what users define runs in the sandbox of sink.c.  It sleeps on
+ * its latch until a transaction of the database commits, and starts at most
+ * one batch each freshet.batch_interval.
+ *
+ * There is one way out of every error: abort the batch, free the decoding
+ * context, decode again from the stored progress.  If a sink was being
+ * maintained and the error is of the kind that comes back, the sink is set
+ * failed and left out, and the others go on at once; any other error is tried
+ * again after a pause that doubles up to a minute.
+ *
+ * The worker ends when the extension or the last sink is dropped, and then
+ * takes slot and origin with it; and when a command on its database (DROP
+ * DATABASE and the like) asks it to.
+ *
+ * "The log may not fill the disk": when the slot holds back more than
+ * freshet.max_wal_lag, it is dropped and made anew, and all sinks are built
+ * again.  The progress row is deleted first: a slot without one means that
+ * everything has to be built.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "replication/origin.h"
+#include "replication/slot.h"
+#include "storage/ipc.h"
+#include "storage/procarray.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "backfill.h"
+#include "batch.h"
+#include "decoder.h"
+#include "guc.h"
+#include "progress.h"
+#include "sink.h"
+#include "verify.h"
+#include "worker.h"
+
+#define HOUSEKEEPING_MS		10000	/* confirm, look at the lag */
+#define RETRY_MS			10
+#define MIN_BACKOFF_MS		1000
+#define MAX_BACKOFF_MS		60000
+
+WorkerSlot *MyWorkerSlot = NULL;
+
+static int	backoff_ms = 0;
+
+void
+worker_check_stop(void)
+{
+	if (MyWorkerSlot != NULL && MyWorkerSlot->stop && freshet_is_worker)
+		proc_exit(0);
+}
+
+static void
+worker_exit(int code, Datum arg)
+{
+	verify_aborted(MyWorkerSlot);
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	MyWorkerSlot->latch = NULL;
+	MyWorkerSlot->pid = 0;
+	MyWorkerSlot->state = WORKER_STARTING;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+	ConditionVariableBroadcast(&MyWorkerSlot->cv);
+	shmem_wake_launcher();
+}
+
+/* Take the slot of the database; false if another worker has it. */
+static bool
+take_worker_slot(Oid dboid)
+{
+	bool		taken;
+
+	MyWorkerSlot = shmem_ensure_slot(dboid);
+	if (MyWorkerSlot == NULL)
+		return false;
+
+	LWLockAcquire(FreshetState->lock, LW_EXCLUSIVE);
+	taken = MyWorkerSlot->stop ||
+		(MyWorkerSlot->pid != 0 && BackendPidGetProc(MyWorkerSlot->pid) != NULL);
+	if (!taken)
+	{
+		SpinLockAcquire(&MyWorkerSlot->mutex);
+		MyWorkerSlot->pid = MyProcPid;
+		MyWorkerSlot->latch = MyLatch;
+		MyWorkerSlot->state = WORKER_STARTING;
+		SpinLockRelease(&MyWorkerSlot->mutex);
+	}
+	LWLockRelease(FreshetState->lock);
+	if (!taken)
+		before_shmem_exit(worker_exit, 0);
+	return !taken;
+}
+
+/* Whatever the database or its administrator sets for sessions in general. */
+static void
+set_session(void)
+{
+	static const char *const settings[][2] = {
+		/* maintenance runs short queries: compiling them would take longer */
+		{"jit", "off"},
+		{"search_path", "pg_catalog"},
+		/* sinks' triggers fire as on a subscriber: if enabled for replicas */
+		{"session_replication_role", "replica"},
+		/* a lost commit is decoded again */
+		{"synchronous_commit", "off"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "0"},
+		{"max_parallel_workers_per_gather", "0"},
+		{"default_transaction_read_only", "off"},
+		{"transaction_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+	{
+		if (GetConfigOption(settings[i][0], true, false) != NULL)
+			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	}
+}
+
+/* The worker's writes carry the origin of the database; false if it is gone. */
+static bool
+set_up_origin(void)
+{
+	char		name[NAMEDATALEN];
+	RepOriginId origin;
+
+	StartTransactionCommand();
+	freshet_object_name(MyDatabaseId, name);
+	origin = replorigin_by_name(name, true);
+	if (origin != InvalidRepOriginId)
+	{
+		freshet_origin_session_setup(origin);
+		replorigin_session_origin = origin;
+	}
+	CommitTransactionCommand();
+	return origin != InvalidRepOriginId;
+}
+
+/*
+ * The end of freshet in this database: no slot, no origin, no progress.
+ * create_sink() takes a lock that conflicts with this one, and makes the
+ * origin again if it comes later.
+ */
+static void
+give_up(void)
+{
+	char		name[NAMEDATALEN];
+
+	decoder_drop_slot();
+	replorigin_session_reset();
+	replorigin_session_origin = InvalidRepOriginId;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (!OidIsValid(get_extension_oid("freshet", true)) || batch_lock_no_sink())
+	{
+		MyWorkerSlot->wanted = false;
+		freshet_object_name(MyDatabaseId, name);
+		replorigin_drop_by_name(name, true, false);
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	proc_exit(0);
+}
+
+/* See the head of this file. */
+static void
+ensure_slot(void)
+{
+	if (decoder_slot_is_usable())
+		return;
+
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	MyWorkerSlot->state = WORKER_STARTING;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (!OidIsValid(get_extension_oid("freshet", true)))
+	{
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		give_up();
+	}
+	progress_forget();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+
+	StartTransactionCommand();
+	decoder_make_slot();
+	CommitTransactionCommand();
+}
+
+static void
+check_wal_lag(void)
+{
+	uint64		lag;
+
+	if (freshet_max_wal_lag < 0)
+		return;
+	lag = decoder_slot_lag();
+	if (lag <= (uint64) freshet_max_wal_lag * 1024 * 1024)
+		return;
+
+	ereport(WARNING,
+			(errmsg("freshet gives up its replication slot, which holds back " UINT64_FORMAT
+					" MB of write-ahead log", lag / (1024 * 1024)),
+			 errdetail("All sinks of database %u are built again.", MyDatabaseId),
+			 errhint("If this comes back, raise freshet.max_wal_lag.")));
+	decoder_stop();
+	backfill_abandon();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	progress_forget();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	decoder_drop_slot();
+}
+
+/*
+ * Errors
+ */
+
+/* Would the same batch fail again in the same way? */
+static bool
+error_is_lasting(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:	/* deadlock, serialization */
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+			return false;
+		default:
+			return sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
+	}
+}
+
+static void
+note_error(const char *message)
+{
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	strlcpy(MyWorkerSlot->last_error, message, FRESHET_ERROR_LEN);
+	MyWorkerSlot->last_error_at = GetCurrentTimestamp();
+	SpinLockRelease(&MyWorkerSlot->mutex);
+}
+
+static void
+recover_from_error(MemoryContext context)
+{
+	ErrorData  *error;
+	Oid			sink;
+
+	HOLD_INTERRUPTS();
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	EmitErrorReport();
+	FlushErrorState();
+	AbortOutOfAnyTransaction();
+	sink = batch_abandon();
+	MemoryContextSwitchTo(context);
+	note_error(error->message);
+	RESUME_INTERRUPTS();
+
+	if (OidIsValid(sink) && error_is_lasting(error->sqlerrcode))
+	{
+		batch_fail_sink(sink, error->message);
+		pg_atomic_write_u32(&MyWorkerSlot->wakeup, 1);
+	}
+	else
+	{
+		backoff_ms = backoff_ms == 0 ? MIN_BACKOFF_MS : Min(backoff_ms * 2, MAX_BACKOFF_MS);
+		SpinLockAcquire(&MyWorkerSlot->mutex);
+		MyWorkerSlot->state = WORKER_BACKOFF;
+		SpinLockRelease(&MyWorkerSlot->mutex);
+	}
+	FreeErrorData(error);
+}
+
+/*
+ * The loop
+ */
+
+static void
+process_signals(void)
+{
+	worker_check_stop();
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+static void
+sleep_on_latch(long timeout)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	process_signals();
+}
+
+/* Sleep for at least ms, whatever sets the latch. */
+static void
+pause_for(long ms)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+
+	while (ms > 0)
+	{
+		sleep_on_latch(ms);
+		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+	}
+}
+
+/* Has the log grown so much that the slot should follow, with nothing to do? */
+static bool
+log_has_grown(void)
+{
+	return decoder_is_started() &&
+		GetXLogInsertRecPtr() - decoder_position() > (uint64) wal_segment_size;
+}
+
+static void
+wait_for_commit(void)
+{
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	while (pg_atomic_read_u32(&MyWorkerSlot->wakeup) == 0)
+	{
+		sleep_on_latch(HOUSEKEEPING_MS);
+		if (pg_atomic_read_u32(&MyWorkerSlot->wakeup) == 0)
+		{
+			batch_confirm(true);
+			check_wal_lag();
+			if (log_has_grown() || !decoder_is_started())
+				break;
+		}
+	}
+	pgstat_report_activity(STATE_RUNNING, "freshet batch");
+}
+
+static void
+run_and_wait(void)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	BatchOutcome outcome;
+	long		left;
+
+	ensure_slot();
+	batch_run(&outcome);
+	backoff_ms = 0;
+	if (outcome.nothing_to_do)
+		give_up();
+	if (outcome.behind)
+	{
+		check_wal_lag();
+		return;
+	}
+	if (outcome.retry)
+	{
+		pause_for(RETRY_MS);
+		return;
+	}
+
+	wait_for_commit();
+	left = freshet_batch_interval -
+		TimestampDifferenceMilliseconds(started, GetCurrentTimestamp());
+	if (left > 0)
+		pause_for(left);
+}
+
+void
+freshet_worker_main(Datum main_arg)
+{
+	Oid			dboid = DatumGetObjectId(main_arg);
+	MemoryContext context;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	freshet_is_worker = true;
+	if (!take_worker_slot(dboid))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+
+	context = AllocSetContextCreate(TopMemoryContext, "freshet worker", ALLOCSET_DEFAULT_SIZES);
+	set_session();
+	sink_cache_init();
+	if (!set_up_origin())
+	{
+		MyWorkerSlot->wanted = false;
+		proc_exit(0);
+	}
+	ereport(LOG, (errmsg("freshet worker of database %u started", dboid)));
+
+	for (;;)
+	{
+		process_signals();
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(context);
+		PG_TRY();
+		{
+			run_and_wait();
+		}
+		PG_CATCH();
+		{
+			recover_from_error(context);
+		}
+		PG_END_TRY();
+
+		if (backoff_ms > 0)
+		{
+			check_wal_lag();
+			pause_for(backoff_ms);
+		}
+	}
+}

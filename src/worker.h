@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.h
+ *		The per-database worker.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_WORKER_H
+#define FRESHET_WORKER_H
+
+#include "postgres.h"
+
+#include "shmem.h"
+
+/* The slot of this worker; NULL in other processes. */
+extern WorkerSlot *MyWorkerSlot;
+
+/* Exit if a database command wants the worker gone. */
+extern void worker_check_stop(void);
+
+extern PGDLLEXPORT void freshet_worker_main(Datum main_arg);
+
+#endif							/* FRESHET_WORKER_H */

@@ -1,0 +1,271 @@
+# FreshetTest: helpers of the TAP tests, over PostgreSQL::Test::Cluster.
+#
+#	use FindBin;
+#	use lib $FindBin::RealBin;
+#	use FreshetTest;
+#
+#	my $node = new_freshet_node('main', 'freshet.batch_interval' => '1ms');
+#	my @writers = start_pgbench($node, clients => 8, seconds => 10, script => $sql);
+#	... checks while they run ...
+#	finish_background(@writers);
+#	wait_for_freshet($node);
+#	is_deeply([ verify_all($node) ], [], 'every sink equals its query');
+package FreshetTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use File::Temp ();
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our @EXPORT = qw(
+  append_freshet_conf
+  create_database
+  finish_background
+  kill_worker
+  log_says
+  new_freshet_node
+  server_knows_setting
+  start_background_sql
+  start_pgbench
+  verify_all
+  wait_for_freshet
+  wait_for_state
+  wait_for_worker
+  worker_pid
+);
+
+# Seconds that anything may take before the test gives up on it.
+our $timeout = $PostgreSQL::Test::Utils::timeout_default || 120;
+
+# ---------------------------------------------------------------------------
+# Nodes
+# ---------------------------------------------------------------------------
+
+# Does the server know this setting?  Some come with minor versions, and a
+# server refuses to start with one that it does not know.
+sub server_knows_setting
+{
+	my ($name) = @_;
+	my $settings = `postgres --describe-config`;
+	return $settings =~ /^\Q$name\E\t/m;
+}
+
+# Add what freshet needs, and the given settings, to a node that is initialised.
+sub append_freshet_conf
+{
+	my ($node, %conf) = @_;
+	my %all = (
+		shared_preload_libraries => "'freshet'",
+		wal_level => 'logical',
+		max_worker_processes => 32,
+		max_replication_slots => 20,
+		max_wal_senders => 20,
+		max_prepared_transactions => 20,
+		log_min_messages => 'warning',
+		# the default of a node, 'all', drowns the log of a test under load
+		log_statement => 'ddl',
+		%conf);
+
+	if (server_knows_setting('output_plugin_libraries'))
+	{
+		$all{output_plugin_libraries} //= "'pgoutput, test_decoding, freshet'";
+	}
+	# undef leaves a setting out
+	$node->append_conf('postgresql.conf', "$_ = $all{$_}")
+	  foreach grep { defined $all{$_} } sort keys %all;
+	return;
+}
+
+# A node that is set up for freshet and runs, with the extension in the
+# database postgres.  Settings come last in %conf and win.
+sub new_freshet_node
+{
+	my ($name, %conf) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(allows_streaming => 'logical');
+	append_freshet_conf($node, %conf);
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION freshet');
+	return $node;
+}
+
+# A database more, with the extension.
+sub create_database
+{
+	my ($node, $db) = @_;
+	$node->safe_psql('postgres', qq(CREATE DATABASE "$db"));
+	$node->safe_psql($db, 'CREATE EXTENSION freshet');
+	return;
+}
+
+# ---------------------------------------------------------------------------
+# Sinks and the worker
+# ---------------------------------------------------------------------------
+
+# Wait until all that is committed now is in every live sink.
+sub wait_for_freshet
+{
+	my ($node, $db) = @_;
+	$db //= 'postgres';
+	$node->safe_psql($db, "SELECT freshet.wait('$timeout s')");
+	return;
+}
+
+# Compare every sink with its query (but those of which $skip is a list).
+# Returns a list of strings "sink: missing|unexpected", empty if all is well.
+sub verify_all
+{
+	my ($node, $db, @skip) = @_;
+	$db //= 'postgres';
+	my %skip = map { $_ => 1 } @skip;
+	my @bad;
+
+	foreach my $sink (split /\n/,
+		$node->safe_psql($db, 'SELECT sink FROM freshet.status ORDER BY sink::text'))
+	{
+		next if $skip{$sink};
+		my $result = $node->safe_psql($db,
+			"SELECT missing, unexpected FROM freshet.verify_sink(\$s\$$sink\$s\$)");
+		push @bad, "$sink: $result" if $result ne '0|0';
+	}
+	return @bad;
+}
+
+# Wait until a sink has this state.  True if it came to that.
+sub wait_for_state
+{
+	my ($node, $db, $sink, $state) = @_;
+	return $node->poll_query_until($db,
+		"SELECT state FROM freshet.status WHERE sink::text = \$s\$$sink\$s\$", $state);
+}
+
+# Process of the database's worker, or '' if none runs.
+sub worker_pid
+{
+	my ($node, $db) = @_;
+	$db //= 'postgres';
+	return $node->safe_psql($db, 'SELECT pid FROM freshet.worker WHERE pid IS NOT NULL');
+}
+
+# Wait until a worker runs that is not $old, and return its process.
+sub wait_for_worker
+{
+	my ($node, $db, $old) = @_;
+	$db //= 'postgres';
+	$old //= 0;
+	my $end = time() + $timeout;
+	while (time() < $end)
+	{
+		my $pid = worker_pid($node, $db);
+		return $pid if $pid ne '' && $pid != $old;
+		sleep(0.1);
+	}
+	die "no worker in database $db";
+}
+
+# kill -9 the worker, which makes the server restart, and wait until it accepts
+# connections again.
+sub kill_worker
+{
+	my ($node, $db) = @_;
+	my $pid = wait_for_worker($node, $db);
+
+	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
+	# It is gone when the postmaster has noticed; asked before that, the server
+	# would answer as if nothing had happened.
+	my $end = time() + $timeout;
+	sleep(0.05) while kill(0, $pid) && time() < $end;
+	sleep(0.2);
+	$node->poll_query_until('postgres', 'SELECT 1', '1')
+	  or die "the server did not come back";
+	return $pid;
+}
+
+# Does the server's log say this, from the offset on?
+sub log_says
+{
+	my ($node, $regexp, $offset) = @_;
+	my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset // 0);
+	return $log =~ $regexp;
+}
+
+# ---------------------------------------------------------------------------
+# Writers in the background
+#
+# A handle is a hash: name, harness (IPC::Run), out, err.  Pass every one to
+# finish_background.
+# ---------------------------------------------------------------------------
+
+sub start_command
+{
+	my ($name, $cmd, $stdin) = @_;
+	my %bg = (name => $name, out => '', err => '');
+	$stdin //= '';
+	note("starting $name: @$cmd");
+	$bg{harness} = IPC::Run::start($cmd, '<', \$stdin, '>', \$bg{out}, '2>', \$bg{err});
+	return \%bg;
+}
+
+# Start psql on a script; one session each call.
+sub start_background_sql
+{
+	my ($node, $db, $sql, %opt) = @_;
+	my @stop = $opt{ignore_errors} ? () : ('-v', 'ON_ERROR_STOP=1');
+	return start_command($opt{name} // 'psql',
+		[ 'psql', '-X', '-q', '-A', '-t', @stop, '-d', $node->connstr($db), '-f', '-' ], $sql);
+}
+
+# Start one pgbench with "clients" connections on the text "script" (or several:
+# "scripts" => [...], each as likely), for "seconds", or for "transactions" of
+# each client.  "rate" limits the transactions per second of all together.
+# Deadlocks and serialization failures are tried again; other errors end the
+# client, and make finish_background fail.
+sub start_pgbench
+{
+	my ($node, %opt) = @_;
+	my $clients = $opt{clients} // 8;
+	my $dir = PostgreSQL::Test::Utils::tempdir();
+	my @scripts = $opt{scripts} ? @{ $opt{scripts} } : ($opt{script});
+	my @cmd = (
+		'pgbench', '-n', '-c', $clients, '-j', $opt{jobs} // 2,
+		'--max-tries', $opt{max_tries} // 100);
+	my $n = 0;
+
+	foreach my $script (@scripts)
+	{
+		my $file = "$dir/script" . $n++ . '.sql';
+		PostgreSQL::Test::Utils::append_to_file($file, $script);
+		push @cmd, '-f', $file;
+	}
+	push @cmd, $opt{transactions} ? ('-t', $opt{transactions}) : ('-T', $opt{seconds} // 10);
+	push @cmd, '-R', $opt{rate} if $opt{rate};
+	push @cmd, '-M', $opt{mode} if $opt{mode};
+	push @cmd, '--random-seed', $opt{seed} if defined $opt{seed};
+	push @cmd, @{ $opt{options} // [] };
+	push @cmd, $node->connstr($opt{db} // 'postgres');
+	return start_command($opt{name} // 'pgbench', \@cmd);
+}
+
+# Wait for all to end.  Returns the names of those that failed (with notes that
+# say why): none, unless the server was stopped meanwhile.
+sub finish_background
+{
+	my @failed;
+	foreach my $bg (@_)
+	{
+		my $ok = eval { IPC::Run::finish($bg->{harness}) };
+		next if $ok;
+		push @failed, $bg->{name};
+		note("$bg->{name} failed: " . ($@ || $bg->{err}));
+	}
+	return @failed;
+}
+
+1;
