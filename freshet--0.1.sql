@@ -173,6 +173,55 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10;
 COMMENT ON FUNCTION freshet.explain(text) IS
 'how a sink of this query would be maintained, and why';
 
+-- Used by verify_sink in place of PostgreSQL's sum and avg of floating-point
+-- numbers, which round at every row.
+CREATE FUNCTION freshet.exact_accum(internal, double precision)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'freshet_exact_accum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.exact_accum(internal, double precision) IS
+'internal: transition function of exact_sum and exact_avg';
+CREATE FUNCTION freshet.exact_sum_final(internal)
+RETURNS double precision
+AS 'MODULE_PATHNAME', 'freshet_exact_sum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.exact_sum_final(internal) IS
+'internal: final function of exact_sum(double precision)';
+CREATE FUNCTION freshet.exact_avg_final(internal)
+RETURNS double precision
+AS 'MODULE_PATHNAME', 'freshet_exact_avg'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.exact_avg_final(internal) IS
+'internal: final function of exact_avg';
+CREATE FUNCTION freshet.exact_accum(internal, real)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'freshet_exact_accum_real'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.exact_accum(internal, real) IS
+'internal: transition function of exact_sum and exact_avg';
+CREATE FUNCTION freshet.exact_sum_real_final(internal)
+RETURNS real
+AS 'MODULE_PATHNAME', 'freshet_exact_sum_real'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.exact_sum_real_final(internal) IS
+'internal: final function of exact_sum(real)';
+CREATE AGGREGATE freshet.exact_sum(double precision)
+	(SFUNC = freshet.exact_accum, STYPE = internal, FINALFUNC = freshet.exact_sum_final);
+COMMENT ON AGGREGATE freshet.exact_sum(double precision) IS
+'the sum, rounded once: it does not depend on the order of the rows';
+CREATE AGGREGATE freshet.exact_avg(double precision)
+	(SFUNC = freshet.exact_accum, STYPE = internal, FINALFUNC = freshet.exact_avg_final);
+COMMENT ON AGGREGATE freshet.exact_avg(double precision) IS
+'the average of the exact sum: it does not depend on the order of the rows';
+CREATE AGGREGATE freshet.exact_sum(real)
+	(SFUNC = freshet.exact_accum, STYPE = internal, FINALFUNC = freshet.exact_sum_real_final);
+COMMENT ON AGGREGATE freshet.exact_sum(real) IS
+'the sum, rounded once: it does not depend on the order of the rows';
+CREATE AGGREGATE freshet.exact_avg(real)
+	(SFUNC = freshet.exact_accum, STYPE = internal, FINALFUNC = freshet.exact_avg_final);
+COMMENT ON AGGREGATE freshet.exact_avg(real) IS
+'the average of the exact sum: it does not depend on the order of the rows';
+
 CREATE FUNCTION freshet.wait(timeout interval DEFAULT '1 minute')
 RETURNS pg_lsn
 AS 'MODULE_PATHNAME', 'freshet_wait'

@@ -13,6 +13,7 @@
 
 \set ON_ERROR_STOP on
 \pset footer off
+\pset pager off
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 

@@ -106,7 +106,8 @@ scan_logs() {
 	local suite=$1 found
 	shift
 	[ $# -gt 0 ] || return 0
-	found=$(grep -a -h -E 'TRAP:|PANIC:|terminated by signal (4|6|7|8|11):|(reference|refcount|file) leak:|resource was not closed' "$@" || true)
+	found=$(grep -a -h -E -e 'TRAP:|PANIC:|terminated by signal (4|6|7|8|11):' \
+		-e '(reference|refcount|file) leak:|resource was not closed' "$@" || true)
 	if [ -n "$found" ]; then
 		say "not ok: the server's log of $suite says"
 		say "$found" | head -n 20 | sed 's/^/    /'

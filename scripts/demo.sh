@@ -104,7 +104,8 @@ broken_off() {
 	trap - EXIT
 	set +e
 	if [ "$status" != 0 ]; then
-		if [ -f "$SERVER/log" ]; then
+		# not for Ctrl-C and the like
+		if [ "$status" -lt 128 ] && [ -f "$SERVER/log" ]; then
 			warn "Last lines of the server's log:"
 			tail -n 20 "$SERVER/log" >&2
 		fi

@@ -224,6 +224,6 @@ server_stop() {
 server_psql() {
 	local dir=$1
 	shift
-	as_server "$STAGE_BIN/psql" -X -q -h "$dir" -p $SERVER_PORT -U postgres \
+	as_server "$STAGE_BIN/psql" -X -q -P pager=off -h "$dir" -p $SERVER_PORT -U postgres \
 		-v ON_ERROR_STOP=1 "$@"
 }

@@ -39,6 +39,6 @@ extern void api_run(const char *command);
 extern TimestampTz api_deadline(const Interval *timeout);
 
 /* Raise the error of a wait that took too long; slot may be NULL. */
-extern void api_timeout_error(const char *what, WorkerSlot *slot) pg_attribute_noreturn();
+extern void api_timeout_error(const char *what, WorkerSlot *slot) __attribute__((noreturn));
 
 #endif							/* FRESHET_API_H */

@@ -124,7 +124,7 @@ writer_open(Sink *sink, ChangeSet *emit)
 	writer->result_rel = makeNode(ResultRelInfo);
 	freshet_init_result_relation(writer->estate, writer->result_rel, writer->rel);
 	writer->estate->es_output_cid = GetCurrentCommandId(true);
-	EvalPlanQualInit(&writer->epqstate, writer->estate, NULL, NIL, -1);
+	freshet_eval_plan_qual_init(&writer->epqstate, writer->estate);
 	AfterTriggerBeginQuery();
 	ExecOpenIndices(writer->result_rel, false);
 
@@ -179,6 +179,8 @@ bool
 writer_find(SinkWriter *writer, const Datum *keys, const bool *nulls)
 {
 	int			nkeys = writer->sink->plan->nkeys;
+	MemoryContext oldcontext;
+	bool		found;
 
 	ExecClearTuple(writer->old_slot);
 	if (writer->key_index == NULL)
@@ -193,13 +195,17 @@ writer_find(SinkWriter *writer, const Datum *keys, const bool *nulls)
 		key->sk_argument = nulls[k] ? (Datum) 0 : keys[k];
 	}
 
+	/* what the scan allocates must live as long as the scan */
+	oldcontext = MemoryContextSwitchTo(writer->estate->es_query_cxt);
 	if (writer->index_scan == NULL)
 		writer->index_scan = freshet_index_beginscan(writer->rel, writer->key_index,
 													 GetActiveSnapshot(), nkeys);
 	else
 		writer->index_scan->xs_snapshot = GetActiveSnapshot();
 	index_rescan(writer->index_scan, writer->scan_keys, nkeys, NULL, 0);
-	return index_getnext_slot(writer->index_scan, ForwardScanDirection, writer->old_slot);
+	found = index_getnext_slot(writer->index_scan, ForwardScanDirection, writer->old_slot);
+	MemoryContextSwitchTo(oldcontext);
+	return found;
 }
 
 bool

@@ -3,64 +3,121 @@
  * backfill.c
  *		The first fill of a sink, and its rebuilding.
  *
- * A sink is filled at the snapshot of a batch, in the batch, by its strategy.
+ * A sink is filled at the snapshot S of a batch, so that nothing has to be
+ * spliced: S has what the fill reads, and the batches after it yield the
+ * rest.  If the source is small, that is done within the batch.
+ *
+ * A large source would hold up all other sinks.  Then a second worker, the
+ * filler, takes over S (the batch's transaction is held open until it has it)
+ * and fills the sink in a transaction of its own, while the worker goes on
+ * with its batches and keeps the source's changes for the new sink.  When the
+ * filler has committed, the next batch, whose snapshot sees that, applies
+ * what was kept and its own changes, and the sink is live.
+ *
+ * One filler per database; other large sinks wait.  A sink that others read,
+ * or that reads a sink, is filled within the batch: its rows must become
+ * changes of the batch, or come from it.
+ *
+ * Nothing of this survives a restart of the worker.  A filler whose worker is
+ * gone ends itself; the lock that it holds on the sink keeps a second one
+ * from starting before.
  *
  *-------------------------------------------------------------------------
  */
 #include "freshet.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/bufmgr.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "backfill.h"
+#include "change_set.h"
+#include "delta.h"
+#include "feed.h"
+#include "guc.h"
 #include "worker.h"
 
-/* Rows of the source by the planner's statistics, partitions included. */
-static int64
-estimated_rows(Sink *sink)
+/* How long a filler may take to start. */
+#define FILLER_START_MS		30000
+
+/* The fill under way; in the worker. */
+static Oid	running_relid = InvalidOid;
+static int64 running_generation;
+static BackgroundWorkerHandle *running_handle = NULL;
+static ChangeSet *kept = NULL;
+static bool done_before_snapshot = false;
+
+/*
+ * freshet.progress
+ */
+
+/* Size in bytes, and rows by the planner's statistics, of the source. */
+static uint64
+estimate_source(Sink *sink, int64 *rows)
 {
-	Relation	rel = table_open(sink->plan->source, AccessShareLock);
-	double		rows = rel->rd_rel->reltuples;
+	List	   *relids = sink->leaves != NIL ? sink->leaves : list_make1_oid(sink->plan->source);
+	uint64		size = 0;
+	double		tuples = 0;
 	ListCell   *lc;
 
-	table_close(rel, NoLock);
-	if (sink->leaves != NIL)
-		rows = 0;
-	foreach(lc, sink->leaves)
+	foreach(lc, relids)
 	{
-		Relation	leaf = try_table_open(lfirst_oid(lc), AccessShareLock);
+		Relation	rel = try_table_open(lfirst_oid(lc), AccessShareLock);
 
-		if (leaf == NULL)
+		if (rel == NULL)
 			continue;
-		rows += Max(leaf->rd_rel->reltuples, 0);
-		table_close(leaf, NoLock);
+		if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
+			size += (uint64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
+		tuples += Max(rel->rd_rel->reltuples, 0);
+		table_close(rel, NoLock);
 	}
-	return rows > 0 ? (int64) rows : 0;
+	*rows = (int64) tuples;
+	return size;
 }
 
-SinkStats *
-backfill_begin(Sink *sink, FillPhase phase)
+static SinkStats *
+set_phase(Sink *sink, FillPhase phase)
 {
 	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
-	int64		rows = estimated_rows(sink);
+	int64		rows;
 
 	if (stats == NULL)
 		return NULL;
+	(void) estimate_source(sink, &rows);
 	SpinLockAcquire(&MyWorkerSlot->mutex);
+	if (phase == FILL_SCANNING || stats->phase == FILL_NONE)
+	{
+		stats->rows_done = 0;
+		stats->rows_total = rows;
+		stats->fill_started = GetCurrentTimestamp();
+	}
 	stats->phase = phase;
-	stats->rows_done = 0;
-	stats->rows_total = rows;
-	stats->fill_started = GetCurrentTimestamp();
 	SpinLockRelease(&MyWorkerSlot->mutex);
 	return stats;
 }
 
-void
-backfill_end(Sink *sink)
+SinkStats *
+backfill_begin(Sink *sink)
 {
-	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, false);
+	return set_phase(sink, FILL_SCANNING);
+}
+
+static void
+end_phase(Oid relid)
+{
+	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, relid, false);
 
 	if (stats == NULL)
 		return;
@@ -69,20 +126,333 @@ backfill_end(Sink *sink)
 	SpinLockRelease(&MyWorkerSlot->mutex);
 }
 
-bool
-backfill_is_inline(Sink *sink)
+void
+backfill_end(Sink *sink)
 {
-	return true;
+	end_phase(sink->relid);
+}
+
+/*
+ * The worker's side
+ */
+
+static FillTask
+get_task(void)
+{
+	FillTask	task;
+
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	task = MyWorkerSlot->fill_task;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+	return task;
+}
+
+static void
+set_task(FillTask task)
+{
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	MyWorkerSlot->fill_task = task;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+	ConditionVariableBroadcast(&MyWorkerSlot->cv);
+}
+
+static bool
+filler_has_stopped(void)
+{
+	pid_t		pid;
+
+	return GetBackgroundWorkerPid(running_handle, &pid) == BGWH_STOPPED;
 }
 
 void
-backfill_maintain(Sink *sink, List *lists)
+backfill_before_snapshot(void)
 {
+	done_before_snapshot = OidIsValid(running_relid) && get_task() == FILL_TASK_DONE;
+}
+
+bool
+backfill_is_running(Sink *sink)
+{
+	return running_relid == sink->relid;
+}
+
+bool
+backfill_needs_batch(void)
+{
+	if (!OidIsValid(running_relid))
+		return false;
+	return get_task() == FILL_TASK_DONE || filler_has_stopped();
+}
+
+void
+backfill_forget(void)
+{
+	if (kept != NULL)
+		change_set_destroy(kept);
+	if (running_handle != NULL)
+		pfree(running_handle);
+	kept = NULL;
+	running_handle = NULL;
+	running_relid = InvalidOid;
+	set_task(FILL_TASK_NONE);
+}
+
+static void
+stop_filler(void)
+{
+	Oid			relid = running_relid;
+
+	if (!OidIsValid(relid))
+		return;
+	TerminateBackgroundWorker(running_handle);
+	(void) WaitForBackgroundWorkerShutdown(running_handle);
+	backfill_forget();
+	end_phase(relid);
+}
+
+void
+backfill_cancel(Sink *sink)
+{
+	if (backfill_is_running(sink))
+		stop_filler();
 }
 
 void
 backfill_abandon(void)
 {
+	/* the decoder has destroyed all change sets */
+	kept = NULL;
+	stop_filler();
 	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
 		MyWorkerSlot->sinks[i].phase = FILL_NONE;
+}
+
+void
+backfill_check(List *sinks)
+{
+	ListCell   *lc;
+
+	if (!OidIsValid(running_relid))
+		return;
+	foreach(lc, sinks)
+	{
+		Sink	   *sink = lfirst(lc);
+
+		if (sink->relid == running_relid && !sink->paused &&
+			sink->generation == running_generation)
+			return;
+	}
+	stop_filler();
+}
+
+/* Wait until the filler has taken over the snapshot; false if it will not. */
+static bool
+wait_for_filler(void)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FILLER_START_MS);
+	FillTask	task;
+
+	ConditionVariablePrepareToSleep(&MyWorkerSlot->cv);
+	while ((task = get_task()) == FILL_TASK_OFFERED)
+	{
+		worker_check_stop();
+		if (filler_has_stopped() || GetCurrentTimestamp() > deadline)
+			break;
+		(void) ConditionVariableTimedSleep(&MyWorkerSlot->cv, 100, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	return task != FILL_TASK_OFFERED || get_task() != FILL_TASK_OFFERED;
+}
+
+static bool
+register_filler(void)
+{
+	BackgroundWorker worker;
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	bool		registered;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker.bgw_library_name, "freshet", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "freshet_filler_main", sizeof(worker.bgw_function_name));
+	snprintf(worker.bgw_name, BGW_MAXLEN, "freshet filler for database %u", MyDatabaseId);
+	strlcpy(worker.bgw_type, "freshet filler", BGW_MAXLEN);
+	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
+	worker.bgw_notify_pid = MyProcPid;
+	registered = RegisterDynamicBackgroundWorker(&worker, &running_handle);
+	MemoryContextSwitchTo(oldcontext);
+	return registered;
+}
+
+bool
+backfill_start(Sink *sink, Snapshot snapshot)
+{
+	int64		rows;
+
+	if (sink->source_is_sink || sink->has_dependants ||
+		estimate_source(sink, &rows) <= (uint64) freshet_fill_threshold * 1024 * 1024 ||
+		EstimateSnapshotSpace(snapshot) > FRESHET_SNAPSHOT_LEN)
+		return false;
+
+	if (OidIsValid(running_relid))
+	{
+		(void) set_phase(sink, FILL_WAITING);
+		return true;
+	}
+
+	SerializeSnapshot(snapshot, MyWorkerSlot->fill_snapshot);
+	MyWorkerSlot->fill_relid = sink->relid;
+	MyWorkerSlot->fill_owner = MyProcPid;
+	set_task(FILL_TASK_OFFERED);
+	if (!register_filler())
+	{
+		set_task(FILL_TASK_NONE);
+		return false;
+	}
+	running_relid = sink->relid;
+	running_generation = sink->generation;
+	(void) set_phase(sink, FILL_SCANNING);
+	if (!wait_for_filler())
+	{
+		stop_filler();
+		return false;
+	}
+	return true;
+}
+
+/* A copy of the changes: their lists end with the batch. */
+static void
+keep_list(Oid relid, ChangeList *list)
+{
+	ChangeList *copy = change_set_get_list(kept, relid, true);
+	ChangeIterator it;
+	Change		change;
+
+	change_iterator_begin(&it, list);
+	while (change_iterator_next(&it, &change))
+	{
+		if (change.kind == CHANGE_TRUNCATE)
+			change_list_add_truncate(copy);
+		else
+			change_list_add(copy, change.kind, change.layout,
+							change.has_old ? &change.old : NULL,
+							change.has_new ? &change.new : NULL);
+	}
+	change_iterator_end(&it);
+}
+
+List *
+backfill_keep(Sink *sink, List *lists)
+{
+	FillTask	task = get_task();
+	Oid			source = sink->plan->source;
+	ListCell   *lc;
+
+	if (task == FILL_TASK_FAILED)
+		ereport(ERROR,
+				(errcode(MyWorkerSlot->fill_sqlerrcode),
+				 errmsg("%s", MyWorkerSlot->fill_error)));
+	if (task == FILL_TASK_RUNNING && filler_has_stopped() && get_task() == FILL_TASK_RUNNING)
+		ereport(ERROR,
+				(errcode(ERRCODE_ADMIN_SHUTDOWN),
+				 errmsg("the filler of a sink was terminated")));
+
+	if (kept == NULL)
+		kept = change_set_create();
+	foreach(lc, lists)
+		keep_list(source, lfirst(lc));
+
+	if (!done_before_snapshot)
+		return NIL;
+	return list_make1(change_set_get_list(kept, source, true));
+}
+
+/*
+ * The filler
+ */
+
+static void
+take_over_snapshot(void)
+{
+	Snapshot	snapshot;
+	PGPROC	   *owner = BackendPidGetProc(MyWorkerSlot->fill_owner);
+
+	worker_check_stop();
+	if (owner == NULL)
+		proc_exit(0);
+	XactIsoLevel = XACT_REPEATABLE_READ;
+	XactReadOnly = false;
+	snapshot = RestoreSnapshot(MyWorkerSlot->fill_snapshot);
+	RestoreTransactionSnapshot(snapshot, owner);
+	PushCopiedSnapshot(GetTransactionSnapshot());
+}
+
+static void
+fill_sink(Oid relid)
+{
+	MaintainInput input = {0};
+	MaintainResult result;
+	Sink	   *sink;
+
+	LockRelationOid(relid, ShareRowExclusiveLock);
+	sink = sink_get(relid);
+	sink_make_plan(sink);
+	input.fill = true;
+	input.leaves = feed_leaves(sink->plan->source);
+	input.stats = shmem_sink_stats(MyWorkerSlot, relid, false);
+	delta_maintain(sink, &input, &result);
+}
+
+static void
+report_failure(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	strlcpy(MyWorkerSlot->fill_error, error->message, FRESHET_ERROR_LEN);
+	MyWorkerSlot->fill_sqlerrcode = error->sqlerrcode;
+	MyWorkerSlot->fill_task = FILL_TASK_FAILED;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+	shmem_wake_worker(MyDatabaseId);
+}
+
+void
+freshet_filler_main(Datum main_arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	freshet_is_worker = true;
+	MyWorkerSlot = shmem_find_slot(DatumGetObjectId(main_arg));
+	if (MyWorkerSlot == NULL)
+		proc_exit(0);
+	worker_pid = MyWorkerSlot->fill_owner;
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(main_arg), InvalidOid, 0);
+	worker_set_session();
+
+	StartTransactionCommand();
+	take_over_snapshot();
+	set_task(FILL_TASK_RUNNING);
+	pgstat_report_activity(STATE_RUNNING, "freshet: filling a sink");
+	PG_TRY();
+	{
+		fill_sink(MyWorkerSlot->fill_relid);
+		worker_check_stop();
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		report_failure(context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	set_task(FILL_TASK_DONE);
+	shmem_wake_worker(MyDatabaseId);
 }

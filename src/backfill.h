@@ -11,24 +11,44 @@
 #include "postgres.h"
 
 #include "nodes/pg_list.h"
+#include "utils/snapshot.h"
 
 #include "shmem.h"
 #include "sink.h"
 
-/* Report a phase of the fill in freshet.progress; backfill_end() ends it. */
-extern SinkStats *backfill_begin(Sink *sink, FillPhase phase);
+/* Report a fill in freshet.progress until backfill_end(); may be NULL. */
+extern SinkStats *backfill_begin(Sink *sink);
 extern void backfill_end(Sink *sink);
 
-/* Small enough to be filled within the batch? */
-extern bool backfill_is_inline(Sink *sink);
+/* Before the batch's snapshot is taken: note whether a fill has committed. */
+extern void backfill_before_snapshot(void);
+
+/* In a batch, before sinks are maintained: end a fill that is not wanted. */
+extern void backfill_check(List *sinks);
 
 /*
- * Go on with the fill of a large sink, in a batch: start it at the batch's
- * snapshot, or keep the changes, or finish it when it has committed.
+ * Have a second worker fill the sink at the batch's snapshot, or wait until
+ * it is free.  False if the sink is to be filled within the batch instead.
  */
-extern void backfill_maintain(Sink *sink, List *lists);
+extern bool backfill_start(Sink *sink, Snapshot snapshot);
+extern bool backfill_is_running(Sink *sink);
 
-/* Forget all fills under way: after an error. */
+/*
+ * Keep the changes (List of ChangeList *) of this batch for the sink.  When
+ * the fill has committed, returns all that were kept; NIL before.
+ */
+extern List *backfill_keep(Sink *sink, List *lists);
+extern void backfill_forget(void);
+
+/* End the fill of this sink, if one is running. */
+extern void backfill_cancel(Sink *sink);
+
+/* After an error: end the fill under way. */
 extern void backfill_abandon(void);
+
+/* Has a fill come to an end since? */
+extern bool backfill_needs_batch(void);
+
+extern PGDLLEXPORT void freshet_filler_main(Datum main_arg);
 
 #endif							/* FRESHET_BACKFILL_H */

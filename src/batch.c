@@ -80,6 +80,7 @@ typedef struct Batch
 	ChangeSet  *emitted;		/* changes of sinks by this batch */
 	int64		changes;
 	bool		retry;
+	bool		again;			/* the filler is free for the next sink */
 } Batch;
 
 /*
@@ -221,20 +222,16 @@ count_rows(Oid relid)
 
 /* Counters are exact: they are written with the progress, in this batch. */
 static void
-count_changes(Sink *sink, bool filled, const MaintainResult *result)
+count_changes(Sink *sink, const MaintainResult *result)
 {
 	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
 	TimestampTz now = GetCurrentTimestamp();
-	int64		rows = filled ? count_rows(sink->relid) : 0;
 
 	if (stats == NULL)
 		return;
 
 	SpinLockAcquire(&MyWorkerSlot->mutex);
-	if (filled)
-		stats->rows = rows;
-	else
-		stats->rows += result->inserted - result->deleted;
+	stats->rows += result->inserted - result->deleted;
 	stats->changes += result->changes;
 	stats->rate *= exp(-(now - stats->rate_at) / (RATE_SECONDS * USECS_PER_SEC));
 	stats->rate += result->changes / RATE_SECONDS;
@@ -242,38 +239,40 @@ count_changes(Sink *sink, bool filled, const MaintainResult *result)
 	SpinLockRelease(&MyWorkerSlot->mutex);
 }
 
+/* After a fill the rows are counted anew. */
+static void
+count_filled(Sink *sink)
+{
+	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
+	int64		rows = count_rows(sink->relid);
+
+	if (stats == NULL)
+		return;
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	stats->rows = rows;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+}
+
 static void
 run_strategy(Sink *sink, Batch *batch, bool fill, List *lists, List *leaves)
 {
 	MaintainInput input = {0};
-	MaintainResult result = {0};
-	SinkSandbox sandbox;
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet sink",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	MaintainResult result;
 
 	input.fill = fill;
 	input.lists = lists;
 	input.leaves = leaves;
 	input.emit = batch->emitted;
 	if (fill)
-		input.stats = backfill_begin(sink, FILL_SCANNING);
-
-	sink_enter_sandbox(sink, sink->definer, &sandbox);
-	if (sink->plan->shape == DELTA_ROLLUP)
-		rollup_maintain(sink, &input, &result);
-	else
-		copy_maintain(sink, &input, &result);
-	sink_leave_sandbox(&sandbox);
-	CommandCounterIncrement();
-	UpdateActiveSnapshotCommandId();
-
-	count_changes(sink, fill, &result);
+		input.stats = backfill_begin(sink);
+	delta_maintain(sink, &input, &result);
+	count_changes(sink, &result);
 	batch->changes += result.changes;
 	if (fill)
+	{
+		count_filled(sink);
 		backfill_end(sink);
-	MemoryContextSwitchTo(oldcontext);
-	MemoryContextDelete(context);
+	}
 }
 
 /* The sink cannot go on from where it is. */
@@ -286,8 +285,27 @@ set_building(Sink *sink)
 	sink_set_state(sink, SINK_BUILDING, NULL);
 }
 
+/*
+ * A sink that a second worker fills: keep what happens meanwhile, and apply
+ * it when the fill has committed.
+ */
 static void
-maintain_sink(Sink *sink, Batch *batch)
+go_on_filling(Sink *sink, Batch *batch, List *lists, List *leaves)
+{
+	List	   *kept = backfill_keep(sink, lists);
+
+	if (kept == NIL)
+		return;
+	backfill_end(sink);
+	run_strategy(sink, batch, false, kept, leaves);
+	count_filled(sink);
+	sink_set_state(sink, SINK_LIVE, NULL);
+	backfill_forget();
+	batch->again = true;
+}
+
+static void
+maintain_sink(Sink *sink, Batch *batch, Snapshot snapshot)
 {
 	List	   *lists;
 	List	   *leaves;
@@ -309,7 +327,13 @@ maintain_sink(Sink *sink, Batch *batch)
 	leaves = feed_leaves(sink->plan->source);
 	lists = source_lists(batch, sink->plan->source);
 	foreach(lc, lists)
-		fill |= change_list_is_unknown(lfirst(lc));
+	{
+		if (change_list_is_unknown(lfirst(lc)))
+		{
+			fill = true;
+			backfill_cancel(sink);
+		}
+	}
 
 	if (!fill && !equal(leaves, sink->leaves))
 	{
@@ -319,45 +343,49 @@ maintain_sink(Sink *sink, Batch *batch)
 			sink_set_state(sink, SINK_LIVE, NULL);
 	}
 
-	if (fill)
+	if (!fill)
 	{
-		if (!batch->aligned || decoder_holds_older_interest())
-		{
-			/* changes that S does not see yet have not been kept for it */
-			set_building(sink);
-			batch->retry |= batch->aligned;
-			return;
-		}
-		store_leaves(sink, leaves);
-		if (!backfill_is_inline(sink))
-		{
-			backfill_maintain(sink, lists);
-			return;
-		}
-		run_strategy(sink, batch, true, NIL, leaves);
-		sink_set_state(sink, SINK_LIVE, NULL);
+		if (lists != NIL)
+			run_strategy(sink, batch, false, lists, leaves);
 	}
-	else if (lists != NIL)
-		run_strategy(sink, batch, false, lists, leaves);
+	else if (backfill_is_running(sink))
+		go_on_filling(sink, batch, lists, leaves);
+	else if (!batch->aligned || decoder_holds_older_interest())
+	{
+		/* changes that S does not see yet have not been kept for it */
+		set_building(sink);
+		batch->retry |= batch->aligned;
+	}
+	else
+	{
+		store_leaves(sink, leaves);
+		if (backfill_start(sink, snapshot))
+			set_building(sink);
+		else
+		{
+			run_strategy(sink, batch, true, NIL, leaves);
+			sink_set_state(sink, SINK_LIVE, NULL);
+		}
+	}
 }
 
 static void
-maintain_sinks(List *sinks, Batch *batch)
+maintain_sinks(List *sinks, Batch *batch, Snapshot snapshot)
 {
 	ListCell   *lc;
 
+	backfill_check(sinks);
 	foreach(lc, sinks)
 	{
 		Sink	   *sink = lfirst(lc);
 
 		current_sink = sink->relid;
-		maintain_sink(sink, batch);
+		maintain_sink(sink, batch, snapshot);
 		current_sink = InvalidOid;
 	}
 
-	/* sinks that must wait for their filling say so, even if this is not it */
-	if (batch->aligned && !batch->retry)
-		rebuild_all = false;
+	/* those that were not filled now have been set building */
+	rebuild_all = false;
 }
 
 /* Counters of sinks that are gone. */
@@ -516,6 +544,7 @@ batch_run(BatchOutcome *outcome)
 	bool		wrote;
 
 	memset(outcome, 0, sizeof(BatchOutcome));
+	backfill_before_snapshot();
 	start_transaction();
 	snapshot = GetActiveSnapshot();
 	upto = end_of_log();
@@ -546,13 +575,14 @@ batch_run(BatchOutcome *outcome)
 	batch.emitted = change_set_create();
 	if (sinks == NIL && batch_lock_no_sink())
 	{
+		sink_clean_states();
 		outcome->nothing_to_do = true;
 		free_changes(&batch);
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 		return;
 	}
-	maintain_sinks(sinks, &batch);
+	maintain_sinks(sinks, &batch, snapshot);
 	sink_clean_states();
 	free_stats(sinks);
 
@@ -570,7 +600,7 @@ batch_run(BatchOutcome *outcome)
 	publish(&batch, ticket);
 	free_changes(&batch);
 	outcome->behind = !batch.aligned;
-	outcome->retry = batch.retry;
+	outcome->retry = batch.retry || batch.again;
 }
 
 Oid

@@ -98,6 +98,15 @@
 		InitResultRelInfo(rri, rel, 1, NULL, 0); \
 	} while (0)
 
+/* 16: result relations of a query that rechecks rows */
+#if PG_VERSION_NUM >= 160000
+#define freshet_eval_plan_qual_init(epqstate, estate) \
+	EvalPlanQualInit(epqstate, estate, NULL, NIL, -1, NIL)
+#else
+#define freshet_eval_plan_qual_init(epqstate, estate) \
+	EvalPlanQualInit(epqstate, estate, NULL, NIL, -1)
+#endif
+
 /* 18: a query descriptor can be run more than once */
 #if PG_VERSION_NUM >= 180000
 #define freshet_executor_run(desc)	ExecutorRun(desc, ForwardScanDirection, 0)

@@ -4,7 +4,7 @@
  *		The strategy "delta": fold changes into the sink, without a query.
  *
  * Called in the batch's transaction with its snapshot active (copied, so that
- * its command counter can move), in the sandbox of the sink's definer.
+ * its command counter can move).
  *
  *-------------------------------------------------------------------------
  */
@@ -40,6 +40,10 @@ typedef struct MaintainResult
 	int64		deleted;
 } MaintainResult;
 
+/* Fold the input into the sink. */
+extern void delta_maintain(Sink *sink, const MaintainInput *input, MaintainResult *result);
+
+/* Its two shapes; in the sandbox of the sink's definer. */
 extern void rollup_maintain(Sink *sink, const MaintainInput *input, MaintainResult *result);
 extern void copy_maintain(Sink *sink, const MaintainInput *input, MaintainResult *result);
 

@@ -132,6 +132,7 @@ reset_slot(WorkerSlot *slot)
 	memset(slot->sinks, 0, sizeof(slot->sinks));
 	slot->verify_phase = VERIFY_NONE;
 	slot->verify_pid = 0;
+	slot->fill_task = FILL_TASK_NONE;
 	SpinLockRelease(&slot->mutex);
 }
 

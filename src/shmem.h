@@ -73,6 +73,22 @@ typedef enum VerifyPhase
 	VERIFY_COMMITTED
 } VerifyPhase;
 
+/*
+ * The exchange with the second worker that fills a large sink.
+ *
+ *	FILL_TASK_NONE -> (worker, in a batch) OFFERED -> (filler has the snapshot)
+ *	RUNNING -> (filler, after its commit) DONE, or (at an error) FAILED ->
+ *	(worker) NONE
+ */
+typedef enum FillTask
+{
+	FILL_TASK_NONE,
+	FILL_TASK_OFFERED,
+	FILL_TASK_RUNNING,
+	FILL_TASK_DONE,
+	FILL_TASK_FAILED
+} FillTask;
+
 typedef struct WorkerSlot
 {
 	Oid			dboid;			/* InvalidOid: free.  Changed under FreshetLock */
@@ -104,7 +120,14 @@ typedef struct WorkerSlot
 	Size		verify_len;
 	char		verify_snapshot[FRESHET_SNAPSHOT_LEN];	/* SerializeSnapshot() */
 
-	ConditionVariable cv;		/* wait and verify */
+	FillTask	fill_task;
+	Oid			fill_relid;
+	pid_t		fill_owner;		/* the worker that offered it */
+	int			fill_sqlerrcode;
+	char		fill_error[FRESHET_ERROR_LEN];
+	char		fill_snapshot[FRESHET_SNAPSHOT_LEN];
+
+	ConditionVariable cv;		/* wait, verify and fill */
 } WorkerSlot;
 
 typedef struct FreshetShared

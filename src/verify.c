@@ -425,15 +425,23 @@ static void
 check_live(const Sink *sink)
 {
 	const char *state;
+	const char *hint;
 
-	if (sink->paused)
+	if (sink->paused || sink->state == SINK_PAUSED)
+	{
 		state = "is paused";
+		hint = "Run freshet.resume_sink() first.";
+	}
 	else if (sink->built_generation != sink->generation || sink->state == SINK_BUILDING)
+	{
 		state = "is being built";
+		hint = "freshet.wait() with the name of the sink waits until it is live.";
+	}
 	else if (sink->state == SINK_FAILED)
+	{
 		state = "has failed";
-	else if (sink->state == SINK_PAUSED)
-		state = "is paused";
+		hint = "Mend the cause, then run freshet.rebuild_sink().";
+	}
 	else
 		return;
 
@@ -441,7 +449,7 @@ check_live(const Sink *sink)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("sink \"%s\" %s", get_rel_name(sink->relid), state),
 			 errdetail("Only a live sink equals its query."),
-			 errhint("freshet.wait() with the sink's name waits until it is live.")));
+			 errhint("%s", hint)));
 }
 
 static void

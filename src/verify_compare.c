@@ -6,9 +6,9 @@
  * Both are read through cursors in the same order, and merged: two multisets
  * of rows, compared without holding either in memory.  The order is that of
  * the columns that must be equal exactly, then that of those which are
- * approximate, sums and averages of floating-point numbers, on which the sink
- * may differ from the query in the last digits (the query's own result
- * depends on the order of its input).
+ * approximate, sums and averages of floating-point numbers and what is
+ * computed from them, on which the sink may differ from the query in the last
+ * digits.  (They are summed exactly in the reference too: see exact_agg.c.)
  *
  * Values of a type without an order are compared as text.
  *
@@ -34,6 +34,7 @@
 #include "utils/typcache.h"
 
 #include "api.h"
+#include "exact_agg.h"
 #include "verify.h"
 
 #define TOLERANCE_DOUBLE	1e-12
@@ -127,9 +128,13 @@ prepare_comparison(const Sink *sink)
 	return comparison;
 }
 
-/* columns: attribute numbers, or NULL for 1, 2, ... */
+/*
+ * columns: attribute numbers, or NULL for 1, 2, ...; definition: a query to
+ * read in place of the relation, with the same columns, or NULL.
+ */
 static char *
-ordered_query(const Comparison *comparison, Oid relid, const AttrNumber *columns)
+ordered_query(const Comparison *comparison, Oid relid, const AttrNumber *columns,
+			  const char *definition)
 {
 	StringInfoData sql;
 
@@ -144,7 +149,17 @@ ordered_query(const Comparison *comparison, Oid relid, const AttrNumber *columns
 		if (comparison->columns[i].as_text)
 			appendStringInfoString(&sql, "::pg_catalog.text COLLATE \"C\"");
 	}
-	appendStringInfo(&sql, " FROM %s x ORDER BY ", api_relation_name(relid));
+	if (definition == NULL)
+		appendStringInfo(&sql, " FROM %s x", api_relation_name(relid));
+	else
+	{
+		appendStringInfo(&sql, " FROM (%s) x (", definition);
+		for (int i = 0; i < comparison->ncolumns; i++)
+			appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "",
+							 quote_identifier(get_attname(relid, i + 1, false)));
+		appendStringInfoChar(&sql, ')');
+	}
+	appendStringInfoString(&sql, " ORDER BY ");
 	for (int i = 0; i < comparison->ncolumns; i++)
 		appendStringInfo(&sql, "%s%d", i > 0 ? ", " : "", comparison->order[i] + 1);
 	return sql.data;
@@ -303,9 +318,9 @@ verify_compare(Sink *sink, Snapshot query_snapshot, Snapshot sink_snapshot,
 							 false);
 
 	comparison = prepare_comparison(sink);
-	open_side(&query, comparison, ordered_query(comparison, sink->viewid, NULL),
+	open_side(&query, comparison, ordered_query(comparison, sink->viewid, NULL, exact_agg_definition(sink->viewid)),
 			  query_snapshot, sink->definer);
-	open_side(&table, comparison, ordered_query(comparison, sink->relid, sink->columns),
+	open_side(&table, comparison, ordered_query(comparison, sink->relid, sink->columns, NULL),
 			  sink_snapshot, sink->owner);
 	merge(comparison, &query, &table, missing, unexpected);
 	SPI_cursor_close(query.portal);

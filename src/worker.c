@@ -60,13 +60,14 @@
 #define MAX_BACKOFF_MS		60000
 
 WorkerSlot *MyWorkerSlot = NULL;
+pid_t		worker_pid = 0;
 
 static int	backoff_ms = 0;
 
 void
 worker_check_stop(void)
 {
-	if (MyWorkerSlot != NULL && MyWorkerSlot->stop && freshet_is_worker)
+	if (freshet_is_worker && (MyWorkerSlot->stop || MyWorkerSlot->pid != worker_pid))
 		proc_exit(0);
 }
 
@@ -111,13 +112,13 @@ take_worker_slot(Oid dboid)
 }
 
 /* Whatever the database or its administrator sets for sessions in general. */
-static void
-set_session(void)
+void
+worker_set_session(void)
 {
 	static const char *const settings[][2] = {
 		/* maintenance runs short queries: compiling them would take longer */
 		{"jit", "off"},
-		{"search_path", "pg_catalog"},
+		{"search_path", "pg_catalog, pg_temp"},
 		/* sinks' triggers fire as on a subscriber: if enabled for replicas */
 		{"session_replication_role", "replica"},
 		/* a lost commit is decoded again */
@@ -349,7 +350,7 @@ wait_for_commit(void)
 {
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	while (pg_atomic_read_u32(&MyWorkerSlot->wakeup) == 0)
+	while (pg_atomic_read_u32(&MyWorkerSlot->wakeup) == 0 && !backfill_needs_batch())
 	{
 		sleep_on_latch(HOUSEKEEPING_MS);
 		if (pg_atomic_read_u32(&MyWorkerSlot->wakeup) == 0)
@@ -403,12 +404,13 @@ freshet_worker_main(Datum main_arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	freshet_is_worker = true;
+	worker_pid = MyProcPid;
 	if (!take_worker_slot(dboid))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 
 	context = AllocSetContextCreate(TopMemoryContext, "freshet worker", ALLOCSET_DEFAULT_SIZES);
-	set_session();
+	worker_set_session();
 	sink_cache_init();
 	if (!set_up_origin())
 	{

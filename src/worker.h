@@ -15,7 +15,13 @@
 /* The slot of this worker; NULL in other processes. */
 extern WorkerSlot *MyWorkerSlot;
 
-/* Exit if a database command wants the worker gone. */
+/* The worker for which this process works: itself, or the filler's owner. */
+extern pid_t worker_pid;
+
+/* Settings of a session that maintains sinks. */
+extern void worker_set_session(void);
+
+/* Exit if a database command wants the worker gone, or if it is gone. */
 extern void worker_check_stop(void);
 
 extern PGDLLEXPORT void freshet_worker_main(Datum main_arg);

@@ -6,6 +6,7 @@
 #
 #	my $node = new_freshet_node('main', 'freshet.batch_interval' => '1ms');
 #	my @writers = start_pgbench($node, clients => 8, seconds => 10, script => $sql);
+#	my $checker = start_checker($node, seconds => 10, sinks => [...]);
 #	... checks while they run ...
 #	finish_background(@writers);
 #	wait_for_freshet($node);
@@ -25,16 +26,22 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
   append_freshet_conf
+  checks_made
   create_database
+  create_sinks
+  differing_sinks
   finish_background
   kill_worker
   log_says
   new_freshet_node
+  scaled
   server_knows_setting
   start_background_sql
+  start_checker
   start_pgbench
   verify_all
   wait_for_freshet
+  wait_for_server
   wait_for_state
   wait_for_worker
   worker_pid
@@ -42,6 +49,14 @@ our @EXPORT = qw(
 
 # Seconds that anything may take before the test gives up on it.
 our $timeout = $PostgreSQL::Test::Utils::timeout_default || 120;
+
+# Seconds or rounds, times FRESHET_TEST_SCALE: for longer runs.
+sub scaled
+{
+	my ($amount) = @_;
+	my $result = $amount * ($ENV{FRESHET_TEST_SCALE} // 1);
+	return $result < 1 ? 1 : int($result);
+}
 
 # ---------------------------------------------------------------------------
 # Nodes
@@ -70,6 +85,8 @@ sub append_freshet_conf
 		log_min_messages => 'warning',
 		# the default of a node, 'all', drowns the log of a test under load
 		log_statement => 'ddl',
+		# a node's default is off, and a killed worker would end the server
+		restart_after_crash => 'on',
 		%conf);
 
 	if (server_knows_setting('output_plugin_libraries'))
@@ -116,6 +133,41 @@ sub wait_for_freshet
 	$db //= 'postgres';
 	$node->safe_psql($db, "SELECT freshet.wait('$timeout s')");
 	return;
+}
+
+# Make sinks from a hash of name => query.  (Their order is that of the names: a
+# sink on a sink must come after it.)
+sub create_sinks
+{
+	my ($node, $db, $sinks) = @_;
+	$node->safe_psql($db,
+		join "\n",
+		'SET client_min_messages = warning;',
+		map { "SELECT freshet.create_sink('$_', \$s\$$sinks->{$_}\$s\$);" } sort keys %$sinks);
+	return;
+}
+
+# Compare sinks with their queries in plain SQL, of which freshet knows nothing.
+# Returns a list of strings "sink: rows missing|rows unexpected", empty if all is
+# well.  The writers must have ended, and freshet.wait() must have returned.
+sub differing_sinks
+{
+	my ($node, $db, $sinks) = @_;
+	my @bad;
+
+	foreach my $sink (sort keys %$sinks)
+	{
+		my $columns = $node->safe_psql($db,
+			"SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute "
+			  . "WHERE attrelid = '$sink'::regclass AND attnum > 0 AND NOT attisdropped "
+			  . "AND attname NOT LIKE '\\_freshet\\_%'");
+		my $result = $node->safe_psql($db, qq{
+			WITH q AS ($sinks->{$sink}), s AS (SELECT $columns FROM $sink)
+			SELECT (SELECT count(*) FROM (TABLE q EXCEPT ALL TABLE s) x),
+				(SELECT count(*) FROM (TABLE s EXCEPT ALL TABLE q) x)});
+		push @bad, "$sink: $result" if $result ne '0|0';
+	}
+	return @bad;
 }
 
 # Compare every sink with its query (but those of which $skip is a list).
@@ -183,9 +235,27 @@ sub kill_worker
 	my $end = time() + $timeout;
 	sleep(0.05) while kill(0, $pid) && time() < $end;
 	sleep(0.2);
-	$node->poll_query_until('postgres', 'SELECT 1', '1')
-	  or die "the server did not come back";
+	wait_for_server($node);
 	return $pid;
+}
+
+# Wait until the server accepts connections again after a crash.  (Methods of
+# the node that run SQL won't do: they write to psql's standard input, and die
+# of it if psql has ended because it could not connect.)
+sub wait_for_server
+{
+	my ($node) = @_;
+	my $end = time() + $timeout;
+	while (time() < $end)
+	{
+		my ($out, $err) = ('', '');
+		return
+		  if IPC::Run::run(
+			[ 'psql', '-X', '-A', '-t', '-c', 'SELECT 1', $node->connstr('postgres') ],
+			'<', \undef, '>', \$out, '2>', \$err);
+		sleep(0.1);
+	}
+	die "the server does not accept connections";
 }
 
 # Does the server's log say this, from the offset on?
@@ -240,9 +310,10 @@ sub start_pgbench
 
 	foreach my $script (@scripts)
 	{
+		my ($text, $weight) = ref $script ? @$script : ($script, 1);
 		my $file = "$dir/script" . $n++ . '.sql';
-		PostgreSQL::Test::Utils::append_to_file($file, $script);
-		push @cmd, '-f', $file;
+		PostgreSQL::Test::Utils::append_to_file($file, $text);
+		push @cmd, '-f', "$file\@$weight";
 	}
 	push @cmd, $opt{transactions} ? ('-t', $opt{transactions}) : ('-T', $opt{seconds} // 10);
 	push @cmd, '-R', $opt{rate} if $opt{rate};
@@ -251,6 +322,37 @@ sub start_pgbench
 	push @cmd, @{ $opt{options} // [] };
 	push @cmd, $node->connstr($opt{db} // 'postgres');
 	return start_command($opt{name} // 'pgbench', \@cmd);
+}
+
+# Compare sinks with their queries over and over, and evaluate conditions (SQL
+# expressions that must be true in every snapshot), while others write.  The
+# first difference ends it, and makes finish_background fail.
+sub start_checker
+{
+	my ($node, %opt) = @_;
+	my $db = $opt{db} // 'postgres';
+	my @scripts;
+
+	$node->safe_psql($db, q{
+		CREATE OR REPLACE FUNCTION check_that(condition boolean, what text) RETURNS void
+		LANGUAGE plpgsql AS $$
+		BEGIN
+			IF condition IS NOT TRUE THEN
+				RAISE EXCEPTION 'check failed: %', what;
+			END IF;
+		END $$});
+	push @scripts, "SELECT check_that(v.missing = 0 AND v.unexpected = 0, '$_: ' || v) FROM freshet.verify_sink('$_') v;\n"
+	  foreach @{ $opt{sinks} // [] };
+	push @scripts, "SELECT check_that(($_), \$c\$$_\$c\$);\n" foreach @{ $opt{conditions} // [] };
+	return start_pgbench($node, name => 'checker', clients => 1, jobs => 1, %opt,
+		scripts => \@scripts);
+}
+
+# How often has a checker that has finished looked?
+sub checks_made
+{
+	my ($bg) = @_;
+	return $bg->{out} =~ /transactions actually processed: (\d+)/ ? $1 : 0;
 }
 
 # Wait for all to end.  Returns the names of those that failed (with notes that
