@@ -111,11 +111,11 @@ COMMENT ON FUNCTION freshet.hop(timestamptz, interval, interval, timestamptz) IS
 
 -- Put by freshet into the expressions that it compiles, in place of
 -- (x / 1000.0)::float8 and the like: the same value, faster.
-CREATE FUNCTION freshet.int8_ratio(x bigint, divisor bigint)
+CREATE FUNCTION freshet.int8_ratio(x bigint, divisor numeric)
 RETURNS double precision
 AS 'MODULE_PATHNAME', 'freshet_int8_ratio'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION freshet.int8_ratio(bigint, bigint) IS
+COMMENT ON FUNCTION freshet.int8_ratio(bigint, numeric) IS
 'internal: (x / divisor::numeric)::float8, computed without numeric where that is exact';
 
 --

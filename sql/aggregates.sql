@@ -2,6 +2,7 @@
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
 SET intervalstyle = 'postgres';
+\set VERBOSITY terse
 SELECT setseed(0.4);
 
 CREATE TABLE agg_source (

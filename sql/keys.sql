@@ -1,6 +1,8 @@
 -- GROUP BY all kinds of things
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
+SET intervalstyle = 'postgres';
+\set VERBOSITY terse
 CREATE TYPE key_mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TABLE key_source (
 	id int PRIMARY KEY, i int, b bigint, t text, n numeric, d date, ts timestamptz, e key_mood,

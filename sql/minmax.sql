@@ -1,6 +1,8 @@
 -- min and max
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
+SET intervalstyle = 'postgres';
+\set VERBOSITY terse
 CREATE TYPE mm_level AS ENUM ('low', 'middle', 'high');
 CREATE DOMAIN mm_pos AS int CHECK (VALUE > 0);
 CREATE TABLE mm_source (
@@ -27,7 +29,7 @@ SELECT * FROM mm WHERE g = 1 \gx
 -- The extremes go away, one by one.
 DO $$
 BEGIN
-	FOR k IN 1..40 LOOP
+	FOR k IN 1..8 LOOP
 		DELETE FROM mm_source s USING (SELECT g, min(i) AS lo, max(n) AS hi FROM mm_source GROUP BY g) x
 		WHERE s.g = x.g AND (s.i = x.lo OR s.n = x.hi);
 		COMMIT;

@@ -10,9 +10,9 @@
  * for the lock that is held until the end of the batch.
  *
  * Constraints, indexes on expressions and triggers of the sink's table are
- * its owner's code.  Everything between writer_open() and writer_close() runs
- * in the sandbox of the owner, which the caller enters; triggers queued by
- * the writes are run by writer_close(), inside it.
+ * its owner's code: writes are done between writer_begin() and writer_end()
+ * as the owner, in the sandbox, and triggers that they queue are fired by
+ * writer_end().
  *
  *-------------------------------------------------------------------------
  */
@@ -125,7 +125,6 @@ writer_open(Sink *sink, ChangeSet *emit)
 	freshet_init_result_relation(writer->estate, writer->result_rel, writer->rel);
 	writer->estate->es_output_cid = GetCurrentCommandId(true);
 	freshet_eval_plan_qual_init(&writer->epqstate, writer->estate);
-	AfterTriggerBeginQuery();
 	ExecOpenIndices(writer->result_rel, false);
 
 	writer->attnos = palloc(plan->ncolumns * sizeof(AttrNumber));
@@ -144,7 +143,6 @@ writer_close(SinkWriter *writer)
 {
 	if (writer->index_scan != NULL)
 		index_endscan(writer->index_scan);
-	AfterTriggerEndQuery(writer->estate);
 	ExecDropSingleTupleTableSlot(writer->old_slot);
 	ExecDropSingleTupleTableSlot(writer->new_slot);
 	ExecCloseIndices(writer->result_rel);
@@ -153,6 +151,22 @@ writer_close(SinkWriter *writer)
 	FreeExecutorState(writer->estate);
 	table_close(writer->rel, NoLock);
 	pfree(writer);
+}
+
+void
+writer_begin(SinkWriter *writer)
+{
+	GetUserIdAndSecContext(&writer->save_userid, &writer->save_sec_context);
+	SetUserIdAndSecContext(writer->sink->owner, writer->save_sec_context);
+	AfterTriggerBeginQuery();
+}
+
+void
+writer_end(SinkWriter *writer)
+{
+	AfterTriggerEndQuery(writer->estate);
+	SetUserIdAndSecContext(writer->save_userid, writer->save_sec_context);
+	writer_make_visible();
 }
 
 void

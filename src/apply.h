@@ -36,21 +36,30 @@ typedef struct SinkWriter
 
 	ChangeSet  *emit;			/* NULL: nobody reads the sink's changes */
 
+	Oid			save_userid;	/* between begin and end */
+	int			save_sec_context;
+
 	int64		inserted;
 	int64		updated;
 	int64		deleted;
 } SinkWriter;
 
 /*
- * Open the sink for writing, in the sandbox of its owner.  emit receives old
- * and new rows if the sink has dependants; may be NULL.
+ * Open the sink for writing.  emit receives old and new rows if the sink has
+ * dependants; may be NULL.
  */
 extern SinkWriter *writer_open(Sink *sink, ChangeSet *emit);
 extern void writer_close(SinkWriter *writer);
 
 /*
- * What was written since is seen by searches after this call.
+ * Around writes, in the sandbox of the sink's definer: become the sink's
+ * owner, whose triggers are fired at the end.  What was written is visible
+ * after it.
  */
+extern void writer_begin(SinkWriter *writer);
+extern void writer_end(SinkWriter *writer);
+
+/* What the transaction has written is seen after this call. */
 extern void writer_make_visible(void);
 
 /*

@@ -343,12 +343,21 @@ keep_list(Oid relid, ChangeList *list)
 	change_iterator_end(&it);
 }
 
-List *
+void
 backfill_keep(Sink *sink, List *lists)
 {
-	FillTask	task = get_task();
-	Oid			source = sink->plan->source;
 	ListCell   *lc;
+
+	if (kept == NULL)
+		kept = change_set_create();
+	foreach(lc, lists)
+		keep_list(sink->plan->source, lfirst(lc));
+}
+
+List *
+backfill_kept(Sink *sink)
+{
+	FillTask	task = get_task();
 
 	if (task == FILL_TASK_FAILED)
 		ereport(ERROR,
@@ -359,14 +368,11 @@ backfill_keep(Sink *sink, List *lists)
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
 				 errmsg("the filler of a sink was terminated")));
 
-	if (kept == NULL)
-		kept = change_set_create();
-	foreach(lc, lists)
-		keep_list(source, lfirst(lc));
-
 	if (!done_before_snapshot)
 		return NIL;
-	return list_make1(change_set_get_list(kept, source, true));
+	if (kept == NULL)
+		kept = change_set_create();
+	return list_make1(change_set_get_list(kept, sink->plan->source, true));
 }
 
 /*
@@ -392,17 +398,16 @@ take_over_snapshot(void)
 static void
 fill_sink(Oid relid)
 {
-	MaintainInput input = {0};
 	MaintainResult result;
+	DeltaRun   *run;
 	Sink	   *sink;
 
 	LockRelationOid(relid, ShareRowExclusiveLock);
 	sink = sink_get(relid);
 	sink_make_plan(sink);
-	input.fill = true;
-	input.leaves = feed_leaves(sink->plan->source);
-	input.stats = shmem_sink_stats(MyWorkerSlot, relid, false);
-	delta_maintain(sink, &input, &result);
+	run = delta_begin(sink, feed_leaves(sink->plan->source), NULL);
+	delta_fill(run, shmem_sink_stats(MyWorkerSlot, relid, false));
+	delta_finish(run, &result);
 }
 
 static void

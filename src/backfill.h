@@ -33,11 +33,13 @@ extern void backfill_check(List *sinks);
 extern bool backfill_start(Sink *sink, Snapshot snapshot);
 extern bool backfill_is_running(Sink *sink);
 
+/* Keep changes (List of ChangeList *) of this batch for the sink. */
+extern void backfill_keep(Sink *sink, List *lists);
 /*
- * Keep the changes (List of ChangeList *) of this batch for the sink.  When
- * the fill has committed, returns all that were kept; NIL before.
+ * All that were kept, if the fill has committed; NIL before.  Raises the error
+ * of a fill that failed.
  */
-extern List *backfill_keep(Sink *sink, List *lists);
+extern List *backfill_kept(Sink *sink);
 extern void backfill_forget(void);
 
 /* End the fill of this sink, if one is running. */

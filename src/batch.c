@@ -14,6 +14,10 @@
  * needs S (filling, verifying, serving freshet.wait()) waits for the batch
  * that reaches it.
  *
+ * A batch is decoded in parts of a few megabytes, and each is folded into the
+ * sinks' runs as soon as it is there, while it is in the processor's cache;
+ * nothing is written before the last part (unless a run's memory is full).
+ *
  * The catalogue is read again after decoding: decoding executes the
  * invalidations of every transaction that S sees, so no change of the
  * catalogue that S sees escapes the batch, whenever its message arrives.
@@ -73,10 +77,26 @@ static XLogRecPtr confirm_commit_end = InvalidXLogRecPtr;
 /* The sink being maintained, for the blame. */
 static Oid	current_sink = InvalidOid;
 
+/* A sink that is being maintained. */
+typedef struct SinkRun
+{
+	Sink	   *sink;
+	DeltaRun   *run;
+} SinkRun;
+
 typedef struct Batch
 {
+	Snapshot	snapshot;
+	MemoryContext context;
 	bool		aligned;
-	DecodeResult decoded;
+	List	   *sinks;
+	DecodeResult part;			/* being maintained */
+	bool		last_part;
+	TimestampTz newest_commit;
+	XLogRecPtr	end;			/* decoded up to here */
+	List	   *runs;			/* SinkRun * */
+	List	   *unknown;		/* OIDs of sinks whose source changed in a way
+								 * that the log does not tell */
 	ChangeSet  *emitted;		/* changes of sinks by this batch */
 	int64		changes;
 	bool		retry;
@@ -144,15 +164,18 @@ source_lists(Batch *batch, Oid source)
 	ListCell   *lc;
 	ChangeList *list;
 
-	foreach(lc, batch->decoded.sets)
+	foreach(lc, batch->part.sets)
 	{
 		list = change_set_get_list(lfirst(lc), source, false);
 		if (list != NULL)
 			lists = lappend(lists, list);
 	}
-	list = change_set_get_list(batch->emitted, source, false);
-	if (list != NULL)
-		lists = lappend(lists, list);
+	if (batch->last_part)
+	{
+		list = change_set_get_list(batch->emitted, source, false);
+		if (list != NULL)
+			lists = lappend(lists, list);
+	}
 	return lists;
 }
 
@@ -253,26 +276,66 @@ count_filled(Sink *sink)
 	SpinLockRelease(&MyWorkerSlot->mutex);
 }
 
-static void
-run_strategy(Sink *sink, Batch *batch, bool fill, List *lists, List *leaves)
+static SinkRun *
+find_run(Batch *batch, Sink *sink)
 {
-	MaintainInput input = {0};
+	ListCell   *lc;
+
+	foreach(lc, batch->runs)
+	{
+		if (((SinkRun *) lfirst(lc))->sink == sink)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+static SinkRun *
+get_run(Batch *batch, Sink *sink, List *leaves)
+{
+	SinkRun    *run = find_run(batch, sink);
+
+	if (run == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+
+		run = palloc(sizeof(SinkRun));
+		run->sink = sink;
+		run->run = delta_begin(sink, leaves, batch->emitted);
+		batch->runs = lappend(batch->runs, run);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	return run;
+}
+
+static void
+finish_run(Batch *batch, SinkRun *run)
+{
 	MaintainResult result;
 
-	input.fill = fill;
-	input.lists = lists;
-	input.leaves = leaves;
-	input.emit = batch->emitted;
-	if (fill)
-		input.stats = backfill_begin(sink);
-	delta_maintain(sink, &input, &result);
-	count_changes(sink, &result);
+	current_sink = run->sink->relid;
+	delta_finish(run->run, &result);
+	count_changes(run->sink, &result);
 	batch->changes += result.changes;
-	if (fill)
-	{
-		count_filled(sink);
-		backfill_end(sink);
-	}
+	batch->runs = list_delete_ptr(batch->runs, run);
+	current_sink = InvalidOid;
+}
+
+static void
+discard_run(Batch *batch, Sink *sink)
+{
+	SinkRun    *run = find_run(batch, sink);
+
+	if (run == NULL)
+		return;
+	delta_discard(run->run);
+	batch->runs = list_delete_ptr(batch->runs, run);
+}
+
+static void
+finish_runs(Batch *batch)
+{
+	while (batch->runs != NIL)
+		finish_run(batch, linitial(batch->runs));
 }
 
 /* The sink cannot go on from where it is. */
@@ -292,50 +355,101 @@ set_building(Sink *sink)
 static void
 go_on_filling(Sink *sink, Batch *batch, List *lists, List *leaves)
 {
-	List	   *kept = backfill_keep(sink, lists);
+	List	   *all;
 
-	if (kept == NIL)
+	backfill_keep(sink, lists);
+	if (!batch->last_part || (all = backfill_kept(sink)) == NIL)
 		return;
-	backfill_end(sink);
-	run_strategy(sink, batch, false, kept, leaves);
+	delta_feed(get_run(batch, sink, leaves)->run, all);
+	finish_run(batch, find_run(batch, sink));
 	count_filled(sink);
+	backfill_end(sink);
 	sink_set_state(sink, SINK_LIVE, NULL);
 	backfill_forget();
 	batch->again = true;
 }
 
+/* Fill, or have filled, a sink at the batch's snapshot. */
 static void
-maintain_sink(Sink *sink, Batch *batch, Snapshot snapshot)
+fill_sink(Sink *sink, Batch *batch, List *leaves)
 {
-	List	   *lists;
-	List	   *leaves;
-	bool		fill;
-	ListCell   *lc;
-
-	if (sink->paused)
+	discard_run(batch, sink);
+	if (!batch->aligned || decoder_holds_older_interest())
 	{
-		if (sink->state != SINK_PAUSED)
-			sink_set_state(sink, SINK_PAUSED, NULL);
+		/* changes that S does not see yet have not been kept for it */
+		set_building(sink);
+		batch->retry |= batch->aligned;
 		return;
 	}
-	fill = sink->state != SINK_LIVE || sink->built_generation != sink->generation || rebuild_all;
-	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)
-		return;
 
-	if (!sink->planned)
-		sink_make_plan(sink);
-	leaves = feed_leaves(sink->plan->source);
-	lists = source_lists(batch, sink->plan->source);
+	store_leaves(sink, leaves);
+	if (backfill_start(sink, batch->snapshot))
+	{
+		set_building(sink);
+		return;
+	}
+	delta_fill(get_run(batch, sink, leaves)->run, backfill_begin(sink));
+	finish_run(batch, find_run(batch, sink));
+	count_filled(sink);
+	backfill_end(sink);
+	sink_set_state(sink, SINK_LIVE, NULL);
+}
+
+/* Does the sink have to be computed anew? */
+static bool
+needs_fill(Sink *sink, Batch *batch)
+{
+	return sink->state != SINK_LIVE || sink->built_generation != sink->generation ||
+		rebuild_all || list_member_oid(batch->unknown, sink->relid);
+}
+
+static void
+note_unknown(Sink *sink, Batch *batch, List *lists)
+{
+	ListCell   *lc;
+
 	foreach(lc, lists)
 	{
 		if (change_list_is_unknown(lfirst(lc)))
 		{
-			fill = true;
+			MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+
+			batch->unknown = list_append_unique_oid(batch->unknown, sink->relid);
+			MemoryContextSwitchTo(oldcontext);
 			backfill_cancel(sink);
 		}
 	}
+}
 
-	if (!fill && !equal(leaves, sink->leaves))
+static void
+maintain_sink(Sink *sink, Batch *batch)
+{
+	List	   *lists;
+	List	   *leaves;
+	bool		fill;
+
+	if (sink->paused)
+	{
+		if (sink->state != SINK_PAUSED && batch->last_part)
+			sink_set_state(sink, SINK_PAUSED, NULL);
+		return;
+	}
+	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)
+		return;
+
+	/* changes of a sink are there when it has been written */
+	if (sink->source_is_sink && !batch->last_part)
+		return;
+	if (!sink->planned)
+		sink_make_plan(sink);
+	lists = source_lists(batch, sink->plan->source);
+	if (lists == NIL && !batch->last_part)
+		return;
+	leaves = feed_leaves(sink->plan->source);
+	note_unknown(sink, batch, lists);
+
+	fill = needs_fill(sink, batch);
+	if (!fill && !equal(leaves, sink->leaves) && batch->last_part)
 	{
 		fill = partitions_changed_rows(sink, leaves);
 		store_leaves(sink, leaves);
@@ -346,46 +460,43 @@ maintain_sink(Sink *sink, Batch *batch, Snapshot snapshot)
 	if (!fill)
 	{
 		if (lists != NIL)
-			run_strategy(sink, batch, false, lists, leaves);
+			delta_feed(get_run(batch, sink, leaves)->run, lists);
+		if (batch->last_part && find_run(batch, sink) != NULL)
+			finish_run(batch, find_run(batch, sink));
 	}
 	else if (backfill_is_running(sink))
 		go_on_filling(sink, batch, lists, leaves);
-	else if (!batch->aligned || decoder_holds_older_interest())
-	{
-		/* changes that S does not see yet have not been kept for it */
-		set_building(sink);
-		batch->retry |= batch->aligned;
-	}
-	else
-	{
-		store_leaves(sink, leaves);
-		if (backfill_start(sink, snapshot))
-			set_building(sink);
-		else
-		{
-			run_strategy(sink, batch, true, NIL, leaves);
-			sink_set_state(sink, SINK_LIVE, NULL);
-		}
-	}
+	else if (batch->last_part)
+		fill_sink(sink, batch, leaves);
 }
 
+/* Maintain the sinks by the part that was decoded. */
 static void
-maintain_sinks(List *sinks, Batch *batch, Snapshot snapshot)
+maintain_sinks(Batch *batch)
 {
 	ListCell   *lc;
 
-	backfill_check(sinks);
-	foreach(lc, sinks)
+	if (sink_list_changed())
+	{
+		/* the runs go by plans that are about to be freed */
+		finish_runs(batch);
+		batch->sinks = sink_list();
+		set_interest(batch->sinks);
+	}
+
+	backfill_check(batch->sinks);
+	foreach(lc, batch->sinks)
 	{
 		Sink	   *sink = lfirst(lc);
 
 		current_sink = sink->relid;
-		maintain_sink(sink, batch, snapshot);
+		maintain_sink(sink, batch);
 		current_sink = InvalidOid;
 	}
 
 	/* those that were not filled now have been set building */
-	rebuild_all = false;
+	if (batch->last_part)
+		rebuild_all = false;
 }
 
 /* Counters of sinks that are gone. */
@@ -424,7 +535,7 @@ write_progress(Batch *batch)
 	 */
 	if (stored.valid && nheld == 0 && stored.nheld_back == 0 &&
 		!TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
-		batch->decoded.end - stored.lsn < PROGRESS_EVERY)
+		batch->end - stored.lsn < PROGRESS_EVERY)
 		return;
 
 	if (stored.held_back != NULL)
@@ -433,9 +544,9 @@ write_progress(Batch *batch)
 	memcpy(stored.held_back, decoder_held_back_xids(), nheld * sizeof(TransactionId));
 	stored.nheld_back = nheld;
 	stored.valid = true;
-	stored.lsn = batch->decoded.end;
-	if (batch->decoded.newest_commit != 0)
-		stored.commit_time = batch->decoded.newest_commit;
+	stored.lsn = batch->end;
+	if (batch->newest_commit != 0)
+		stored.commit_time = batch->newest_commit;
 	progress_store(&stored, MyWorkerSlot);
 }
 
@@ -443,7 +554,7 @@ static void
 note_confirmable(Batch *batch, bool wrote)
 {
 	XLogRecPtr	oldest = decoder_oldest_held_back();
-	XLogRecPtr	lsn = batch->decoded.end;
+	XLogRecPtr	lsn = batch->end;
 
 	if (!XLogRecPtrIsInvalid(oldest) && oldest < lsn)
 		lsn = oldest;
@@ -472,9 +583,9 @@ publish(Batch *batch, uint64 ticket)
 	WorkerSlot *slot = MyWorkerSlot;
 
 	SpinLockAcquire(&slot->mutex);
-	slot->applied_lsn = batch->decoded.end;
-	if (batch->decoded.newest_commit != 0)
-		slot->applied_commit_time = batch->decoded.newest_commit;
+	slot->applied_lsn = batch->end;
+	if (batch->newest_commit != 0)
+		slot->applied_commit_time = batch->newest_commit;
 	slot->held_back = decoder_held_back_count();
 	slot->batches++;
 	slot->changes += batch->changes;
@@ -520,14 +631,65 @@ batch_lock_no_sink(void)
 	return !sink_catalog_any();
 }
 
+/* Decode the batch part by part, and maintain the sinks by each. */
 static void
-free_changes(Batch *batch)
+decode_and_maintain(Batch *batch, XLogRecPtr upto)
 {
-	ListCell   *lc;
+	MemoryContext part_context = AllocSetContextCreate(batch->context, "freshet part",
+													   ALLOCSET_DEFAULT_SIZES);
 
-	foreach(lc, batch->decoded.sets)
-		change_set_destroy(lfirst(lc));
+	do
+	{
+		ListCell   *lc;
+
+		MemoryContextReset(part_context);
+		MemoryContextSwitchTo(part_context);
+		decoder_decode(batch->snapshot, upto, &batch->part);
+		batch->end = batch->part.end;
+		batch->last_part = batch->end >= upto;
+		batch->newest_commit = Max(batch->newest_commit, batch->part.newest_commit);
+		maintain_sinks(batch);
+		foreach(lc, batch->part.sets)
+			change_set_destroy(lfirst(lc));
+		MemoryContextSwitchTo(batch->context);
+	} while (!batch->last_part);
+}
+
+/* The batch itself, in its transaction; false if there is nothing left to do. */
+static bool
+run_in_transaction(Batch *batch, bool verify)
+{
+	XLogRecPtr	upto;
+	XLogRecPtr	limit;
+
+	batch->context = CurrentMemoryContext;
+	batch->snapshot = GetActiveSnapshot();
+	upto = end_of_log();
+	XLogFlush(upto);
+	batch_confirm(false);
+
+	if (!OidIsValid(get_extension_oid("freshet", true)))
+		return false;
+
+	if (!decoder_is_started())
+		start_decoder();
+	batch->sinks = sink_list();
+	set_interest(batch->sinks);
+	batch->emitted = change_set_create();
+
+	limit = decoder_position() + (uint64) freshet_max_batch_size * 1024 * 1024;
+	batch->aligned = upto <= limit;
+	decode_and_maintain(batch, Min(upto, limit));
 	change_set_destroy(batch->emitted);
+	sink_clean_states();
+	free_stats(batch->sinks);
+	if (batch->sinks == NIL && batch_lock_no_sink())
+		return false;
+
+	write_progress(batch);
+	if (verify && batch->aligned)
+		verify_offer(MyWorkerSlot, batch->snapshot);
+	return true;
 }
 
 void
@@ -536,69 +698,22 @@ batch_run(BatchOutcome *outcome)
 	Batch		batch = {0};
 	uint64		ticket = take_ticket();
 	bool		verify = verify_pending(MyWorkerSlot);
-	XLogRecPtr	upto;
-	XLogRecPtr	limit;
-	Snapshot	snapshot;
-	List	   *sinks;
-	MemoryContext sets_context;
 	bool		wrote;
 
 	memset(outcome, 0, sizeof(BatchOutcome));
 	backfill_before_snapshot();
 	start_transaction();
-	snapshot = GetActiveSnapshot();
-	upto = end_of_log();
-	XLogFlush(upto);
-	batch_confirm(false);
-
-	if (!OidIsValid(get_extension_oid("freshet", true)))
-	{
-		outcome->nothing_to_do = true;
-		PopActiveSnapshot();
-		CommitTransactionCommand();
-		return;
-	}
-
-	if (!decoder_is_started())
-		start_decoder();
-	sinks = sink_list();
-	set_interest(sinks);
-
-	limit = decoder_position() + (uint64) freshet_max_batch_size * 1024 * 1024;
-	batch.aligned = upto <= limit;
-	sets_context = CurrentMemoryContext;
-	decoder_decode(snapshot, Min(upto, limit), &batch.decoded);
-	MemoryContextSwitchTo(sets_context);
-
-	sinks = sink_list();
-	set_interest(sinks);
-	batch.emitted = change_set_create();
-	if (sinks == NIL && batch_lock_no_sink())
-	{
-		sink_clean_states();
-		outcome->nothing_to_do = true;
-		free_changes(&batch);
-		PopActiveSnapshot();
-		CommitTransactionCommand();
-		return;
-	}
-	maintain_sinks(sinks, &batch, snapshot);
-	sink_clean_states();
-	free_stats(sinks);
-
-	write_progress(&batch);
-	if (verify && batch.aligned)
-		verify_offer(MyWorkerSlot, snapshot);
-
+	outcome->nothing_to_do = !run_in_transaction(&batch, verify);
 	wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	if (outcome->nothing_to_do)
+		return;
+
 	if (verify && batch.aligned)
 		verify_committed(MyWorkerSlot);
-
 	note_confirmable(&batch, wrote);
 	publish(&batch, ticket);
-	free_changes(&batch);
 	outcome->behind = !batch.aligned;
 	outcome->retry = batch.retry || batch.again;
 }

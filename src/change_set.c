@@ -54,6 +54,7 @@ struct ChangeList
 	BufFile    *file;
 	int			nfile_chunks;
 	Size		max_file_chunk;
+	Size		spilled;		/* of the chunks in the file */
 
 	/* write position at the end of the file */
 	int			end_fileno;
@@ -70,6 +71,7 @@ typedef struct ChangeHeader
 } ChangeHeader;
 
 static List *all_sets = NIL;
+static uint64 last_serial = 0;
 static Size memory_used = 0;
 
 ChangeSet *
@@ -80,6 +82,7 @@ change_set_create(void)
 	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
 	ChangeSet  *set = MemoryContextAllocZero(context, sizeof(ChangeSet));
 
+	set->serial = ++last_serial;
 	set->context = context;
 	all_sets = lappend(all_sets, set);
 	MemoryContextSwitchTo(oldcontext);
@@ -109,6 +112,21 @@ change_set_destroy_all(void)
 	while (all_sets != NIL)
 		change_set_destroy(linitial(all_sets));
 	memory_used = 0;
+}
+
+Size
+change_set_size(const ChangeSet *set)
+{
+	Size		size = 0;
+	ListCell   *lc;
+
+	foreach(lc, set->lists)
+	{
+		ChangeList *list = lfirst(lc);
+
+		size += list->memory + list->spilled;
+	}
+	return size;
 }
 
 ChangeList *
@@ -159,6 +177,7 @@ spill_list(ChangeList *list)
 	BufFileTell(list->file, &list->end_fileno, &list->end_offset);
 
 	list->nfile_chunks += list->nchunks;
+	list->spilled += list->memory;
 	list->nchunks = 0;
 	memory_used -= list->memory;
 	list->memory = 0;

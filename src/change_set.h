@@ -53,13 +53,16 @@ typedef struct ChangeList ChangeList;
 /* Changes of one relation; see change_set.c. */
 typedef struct ChangeSet
 {
+	uint64		serial;			/* unlike its address, never used again */
 	MemoryContext context;
 	List	   *lists;			/* ChangeList * */
-	bool		registered;
 } ChangeSet;
 
 extern ChangeSet *change_set_create(void);
 extern void change_set_destroy(ChangeSet *set);
+
+/* Bytes of its changes, in memory and spilled. */
+extern Size change_set_size(const ChangeSet *set);
 
 /* Destroy all that are left: after an error. */
 extern void change_set_destroy_all(void);

@@ -25,6 +25,7 @@
 
 #include "apply.h"
 #include "delta.h"
+#include "group_table.h"
 #include "guc.h"
 #include "row_eval.h"
 
@@ -43,11 +44,11 @@ typedef struct Copy
 	RowConsumer consumer;
 	Sink	   *sink;
 	DeltaPlan  *plan;
+	List	   *leaves;
 	MemoryContext context;
 	MemoryContext row_context;	/* of the table and the rows */
 	RowEval    *eval;			/* source row -> the sink's columns */
-	TupleHashTable table;
-	TupleTableSlot *key_slot;
+	GroupTable	groups;
 	TupleTableSlot *row_slot;	/* minimal tuple of the sink's columns */
 	int64		nrows;
 	int64		next_check;
@@ -58,36 +59,8 @@ typedef struct Copy
 static void copy_row(RowConsumer *consumer, TupleTableSlot *slot, int sign);
 static void copy_truncate(RowConsumer *consumer);
 
-static void
-make_hash_table(Copy *copy)
-{
-	DeltaPlan  *plan = copy->plan;
-	int			n = plan->nkeys;
-	Oid		   *eqops = palloc(n * sizeof(Oid));
-	Oid		   *collations = palloc(n * sizeof(Oid));
-	AttrNumber *columns = palloc(n * sizeof(AttrNumber));
-	TupleDesc	desc = CreateTemplateTupleDesc(n);
-	Oid		   *eqfuncs;
-	FmgrInfo   *hashfuncs;
-
-	for (int i = 0; i < n; i++)
-	{
-		eqops[i] = plan->keys[i].eqop;
-		collations[i] = plan->keys[i].collation;
-		columns[i] = i + 1;
-		TupleDescInitEntry(desc, i + 1, NULL, plan->keys[i].type, plan->keys[i].typmod, 0);
-		TupleDescInitEntryCollation(desc, i + 1, collations[i]);
-	}
-	execTuplesHashPrepare(n, eqops, &eqfuncs, &hashfuncs);
-	copy->key_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	copy->table = freshet_build_hash_table(desc, &TTSOpsVirtual, n, columns, eqfuncs, hashfuncs,
-										   collations, 1024, sizeof(CopyEntry),
-										   copy->context, copy->row_context,
-										   copy->eval->econtext->ecxt_per_tuple_memory);
-}
-
-static Copy *
-copy_open(Sink *sink, ChangeSet *emit)
+static RowConsumer *
+copy_open(Sink *sink, List *leaves, ChangeSet *emit)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet copy",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -98,6 +71,7 @@ copy_open(Sink *sink, ChangeSet *emit)
 	copy->consumer.row = copy_row;
 	copy->consumer.truncate = copy_truncate;
 	copy->sink = sink;
+	copy->leaves = leaves;
 	copy->plan = sink->plan;
 	copy->context = context;
 	copy->row_context = AllocSetContextCreate(context, "freshet copied rows",
@@ -108,15 +82,21 @@ copy_open(Sink *sink, ChangeSet *emit)
 	copy->eval = row_eval_create(sink->plan, exprs);
 	copy->row_slot = MakeSingleTupleTableSlot(copy->eval->projection->pi_state.resultslot->tts_tupleDescriptor,
 											  &TTSOpsMinimalTuple);
-	make_hash_table(copy);
+	group_table_create(&copy->groups, sink->plan, sizeof(CopyEntry), context, copy->row_context,
+					   copy->eval->econtext->ecxt_per_tuple_memory);
 	copy->writer = writer_open(sink, emit);
 	MemoryContextSwitchTo(oldcontext);
-	return copy;
+	return &copy->consumer;
 }
 
 static void
-copy_close(Copy *copy)
+copy_close(RowConsumer *consumer, MaintainResult *result)
 {
+	Copy	   *copy = (Copy *) consumer;
+
+	result->inserted = copy->writer->inserted;
+	result->updated = copy->writer->updated;
+	result->deleted = copy->writer->deleted;
 	writer_close(copy->writer);
 	row_eval_destroy(copy->eval);
 	MemoryContextDelete(copy->context);
@@ -125,7 +105,7 @@ copy_close(Copy *copy)
 static void
 forget_rows(Copy *copy)
 {
-	ResetTupleHashTable(copy->table);
+	ResetTupleHashTable(copy->groups.table);
 	MemoryContextReset(copy->row_context);
 	copy->nrows = 0;
 	copy->next_check = MEMORY_CHECK_INTERVAL;
@@ -203,19 +183,15 @@ write_entry(Copy *copy, CopyEntry *entry, TupleTableSlot *keys)
 static void
 flush_rows(Copy *copy)
 {
-	TupleTableSlot *keys = MakeSingleTupleTableSlot(copy->key_slot->tts_tupleDescriptor,
-													&TTSOpsMinimalTuple);
+	TupleTableSlot *keys = copy->groups.stored_slot;
 	TupleHashIterator it;
 	TupleHashEntry entry;
-	Oid			save_userid;
-	int			save_sec_context;
 
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(copy->sink->owner, save_sec_context);
-	InitTupleHashIterator(copy->table, &it);
-	while ((entry = ScanTupleHashTable(copy->table, &it)) != NULL)
+	writer_begin(copy->writer);
+	InitTupleHashIterator(copy->groups.table, &it);
+	while ((entry = ScanTupleHashTable(copy->groups.table, &it)) != NULL)
 	{
-		CopyEntry  *rows = freshet_hash_additional(copy->table, entry, sizeof(CopyEntry),
+		CopyEntry  *rows = freshet_hash_additional(copy->groups.table, entry, sizeof(CopyEntry),
 												   copy->row_context);
 
 		CHECK_FOR_INTERRUPTS();
@@ -223,16 +199,14 @@ flush_rows(Copy *copy)
 		write_entry(copy, rows, keys);
 	}
 	TermTupleHashIterator(&it);
-	SetUserIdAndSecContext(save_userid, save_sec_context);
-	ExecDropSingleTupleTableSlot(keys);
-	writer_make_visible();
+	writer_end(copy->writer);
 }
 
 static void
 net_row(Copy *copy, int sign)
 {
 	RowEval    *eval = copy->eval;
-	TupleTableSlot *key_slot = copy->key_slot;
+	TupleTableSlot *key_slot = copy->groups.key_slot;
 	TupleHashEntry hash_entry;
 	CopyEntry  *entry;
 	uint32		hash;
@@ -245,8 +219,8 @@ net_row(Copy *copy, int sign)
 		key_slot->tts_isnull[i] = eval->nulls[copy->plan->keys[i].column];
 	}
 	ExecStoreVirtualTuple(key_slot);
-	hash_entry = LookupTupleHashEntry(copy->table, key_slot, &isnew, &hash);
-	entry = freshet_hash_additional(copy->table, hash_entry, sizeof(CopyEntry),
+	hash_entry = LookupTupleHashEntry(copy->groups.table, key_slot, &isnew, &hash);
+	entry = freshet_hash_additional(copy->groups.table, hash_entry, sizeof(CopyEntry),
 									copy->row_context);
 	if (isnew)
 		entry->added = entry->retracted = NIL;
@@ -274,11 +248,7 @@ copy_row(RowConsumer *consumer, TupleTableSlot *slot, int sign)
 	{
 		MemoryContext oldcontext = CurrentMemoryContext;
 
-		/* rows of an empty sink are all new, and the source has each key once */
-		if (copy->fresh)
-			writer_insert(copy->writer, copy->eval->values, copy->eval->nulls);
-		else
-			net_row(copy, sign);
+		net_row(copy, sign);
 		MemoryContextSwitchTo(oldcontext);
 	}
 
@@ -299,33 +269,34 @@ copy_truncate(RowConsumer *consumer)
 	Copy	   *copy = (Copy *) consumer;
 
 	forget_rows(copy);
+	writer_begin(copy->writer);
 	writer_delete_all(copy->writer);
+	writer_end(copy->writer);
 }
 
-void
-copy_maintain(Sink *sink, const MaintainInput *input, MaintainResult *result)
+/* The rows of an empty sink are all new, and the source has each key once. */
+static void
+copy_fill(RowConsumer *consumer, SinkStats *stats)
 {
-	Copy	   *copy = copy_open(sink, input->emit);
+	Copy	   *copy = (Copy *) consumer;
 
-	if (input->fill)
-	{
-		Oid			save_userid;
-		int			save_sec_context;
-
-		GetUserIdAndSecContext(&save_userid, &save_sec_context);
-		writer_delete_all(copy->writer);
-		copy->fresh = sink->owner == sink->definer;
-		feed_table(sink, input->leaves, GetActiveSnapshot(), &copy->consumer, input->stats);
-		flush_rows(copy);
-		forget_rows(copy);
-		copy->fresh = false;
-		SetUserIdAndSecContext(save_userid, save_sec_context);
-	}
-	result->changes = feed_changes(sink, input->lists, &copy->consumer);
+	copy_truncate(consumer);
+	copy->fresh = true;
+	feed_table(copy->sink, copy->leaves, GetActiveSnapshot(), consumer, stats);
 	flush_rows(copy);
-
-	result->inserted = copy->writer->inserted;
-	result->updated = copy->writer->updated;
-	result->deleted = copy->writer->deleted;
-	copy_close(copy);
+	forget_rows(copy);
+	copy->fresh = false;
 }
+
+static void
+copy_flush(RowConsumer *consumer)
+{
+	flush_rows((Copy *) consumer);
+}
+
+const DeltaMethods copy_methods = {
+	copy_open,
+	copy_fill,
+	copy_flush,
+	copy_close
+};

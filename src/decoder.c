@@ -76,7 +76,7 @@ typedef struct DecodedRelation
 	ChangeLayout *layout;
 
 	/* where the changes of the current transaction go */
-	ChangeSet  *list_set;
+	uint64		set_serial;
 	ChangeList *list;
 } DecodedRelation;
 
@@ -457,7 +457,7 @@ examine_relation(DecodedRelation *entry, Relation rel)
 	ListCell   *lc;
 
 	entry->valid = true;
-	entry->list_set = NULL;
+	entry->set_serial = 0;
 	entry->map = NULL;
 	entry->root = RelationGetRelid(rel);
 	entry->wanted = list_member_oid(interest, entry->root);
@@ -643,10 +643,10 @@ change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation rel,
 	if (!entry->wanted)
 		return;
 
-	if (entry->list_set != current_set)
+	if (entry->set_serial != current_set->serial)
 	{
 		entry->list = change_set_get_list(current_set, entry->root, true);
-		entry->list_set = current_set;
+		entry->set_serial = current_set->serial;
 	}
 
 	old = freshet_change_old_tuple(change);
@@ -788,7 +788,8 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 
 	/* the reader and the reorder buffer allocate in the current context */
 	MemoryContextSwitchTo(decoding->context);
-	while (decoding->reader->EndRecPtr < upto)
+	while (decoding->reader->EndRecPtr < upto &&
+		   (batch_set == NULL || change_set_size(batch_set) < DECODE_PART_SIZE))
 	{
 		char	   *error = NULL;
 		XLogRecord *record = XLogReadRecord(decoding->reader, &error);

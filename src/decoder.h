@@ -19,11 +19,13 @@
 
 #include "change_set.h"
 
+#define DECODE_PART_SIZE	((Size) 2 * 1024 * 1024)
+
 /* What one call of decoder_decode() found. */
 typedef struct DecodeResult
 {
-	List	   *sets;			/* ChangeSet *, in the order of commits; the
-								 * caller destroys them after its commit */
+	List	   *sets;			/* ChangeSet *, in the order of commits; to be
+								 * destroyed by the caller */
 	int			transactions;
 	TimestampTz newest_commit;	/* 0: none */
 	XLogRecPtr	end;			/* decoded up to here */
@@ -62,7 +64,10 @@ extern void decoder_set_interest(List *relids);
 extern uint64 decoder_interest(void);
 
 /*
- * Decode up to the record that ends at or after upto, which must be flushed.
+ * Decode up to the record that ends at or after upto, which must be flushed,
+ * or until about DECODE_PART_SIZE of changes are there: then end is before
+ * upto, and the caller goes on with the same snapshot.
+ *
  * Transactions that the snapshot sees go into the result, others are held
  * back; those held back before that it now sees come first.
  */

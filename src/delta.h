@@ -3,8 +3,16 @@
  * delta.h
  *		The strategy "delta": fold changes into the sink, without a query.
  *
- * Called in the batch's transaction with its snapshot active (copied, so that
- * its command counter can move).
+ * A run maintains one sink in one batch, in the batch's transaction, with its
+ * snapshot active (copied, so that its command counter can move):
+ *
+ *		run = delta_begin(sink, leaves, emit);
+ *		delta_fill(run, stats);			or
+ *		delta_feed(run, lists);			as often as there are changes
+ *		delta_finish(run, &result);		or delta_discard(run)
+ *
+ * Several runs may be open at once.  What users define is evaluated in the
+ * sink's sandbox, entered and left by each of these functions.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,18 +28,6 @@
 #include "shmem.h"
 #include "sink.h"
 
-/*
- * What a maintenance run reads and writes.
- */
-typedef struct MaintainInput
-{
-	bool		fill;			/* compute the sink anew from the source's rows */
-	List	   *lists;			/* else, or after: ChangeList * of the source */
-	List	   *leaves;			/* partitions of the source at the snapshot */
-	ChangeSet  *emit;			/* receives the sink's own changes, or NULL */
-	SinkStats  *stats;			/* rows done while filling; may be NULL */
-} MaintainInput;
-
 typedef struct MaintainResult
 {
 	int64		changes;		/* of the source */
@@ -40,11 +36,39 @@ typedef struct MaintainResult
 	int64		deleted;
 } MaintainResult;
 
-/* Fold the input into the sink. */
-extern void delta_maintain(Sink *sink, const MaintainInput *input, MaintainResult *result);
+typedef struct DeltaRun DeltaRun;
 
-/* Its two shapes; in the sandbox of the sink's definer. */
-extern void rollup_maintain(Sink *sink, const MaintainInput *input, MaintainResult *result);
-extern void copy_maintain(Sink *sink, const MaintainInput *input, MaintainResult *result);
+/*
+ * leaves: partitions of the source at the snapshot; emit: receives the sink's
+ * own changes, or NULL.  The run lives in the current memory context.
+ */
+extern DeltaRun *delta_begin(Sink *sink, List *leaves, ChangeSet *emit);
+
+/* Compute the sink anew from the source's rows; stats may be NULL. */
+extern void delta_fill(DeltaRun *run, SinkStats *stats);
+
+/* Fold changes of the source: List of ChangeList *. */
+extern void delta_feed(DeltaRun *run, List *lists);
+
+/* Write what has changed, and end the run. */
+extern void delta_finish(DeltaRun *run, MaintainResult *result);
+
+/* End the run without writing. */
+extern void delta_discard(DeltaRun *run);
+
+/*
+ * The two shapes, for delta.c.  All are called in the sandbox of the sink's
+ * definer.  What open() returns is the beginning of the shape's own struct.
+ */
+typedef struct DeltaMethods
+{
+	RowConsumer *(*open) (Sink *sink, List *leaves, ChangeSet *emit);
+	void		(*fill) (RowConsumer *consumer, SinkStats *stats);
+	void		(*flush) (RowConsumer *consumer);
+	void		(*close) (RowConsumer *consumer, MaintainResult *result);
+} DeltaMethods;
+
+extern const DeltaMethods rollup_methods;
+extern const DeltaMethods copy_methods;
 
 #endif							/* FRESHET_DELTA_H */

@@ -124,37 +124,8 @@ compile_output(Rollup *rollup)
 											 NULL, NULL);
 }
 
-static void
-make_hash_table(Rollup *rollup)
-{
-	DeltaPlan  *plan = rollup->plan;
-	int			n = plan->nkeys;
-	Oid		   *eqops = palloc(n * sizeof(Oid));
-	Oid		   *collations = palloc(n * sizeof(Oid));
-	AttrNumber *columns = palloc(n * sizeof(AttrNumber));
-	TupleDesc	desc = CreateTemplateTupleDesc(n);
-	Oid		   *eqfuncs;
-	FmgrInfo   *hashfuncs;
-
-	for (int i = 0; i < n; i++)
-	{
-		eqops[i] = plan->keys[i].eqop;
-		collations[i] = plan->keys[i].collation;
-		columns[i] = i + 1;
-		TupleDescInitEntry(desc, i + 1, NULL, plan->keys[i].type, plan->keys[i].typmod, 0);
-		TupleDescInitEntryCollation(desc, i + 1, collations[i]);
-	}
-	execTuplesHashPrepare(n, eqops, &eqfuncs, &hashfuncs);
-	rollup->key_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	rollup->stored_key_slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	rollup->table = freshet_build_hash_table(desc, &TTSOpsVirtual, n, columns, eqfuncs, hashfuncs,
-											 collations, 1024, rollup->group_size,
-											 rollup->context, rollup->group_context,
-											 rollup->eval->econtext->ecxt_per_tuple_memory);
-}
-
-static Rollup *
-rollup_open(Sink *sink, ChangeSet *emit)
+static RowConsumer *
+rollup_open(Sink *sink, List *leaves, ChangeSet *emit)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet rollup",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -166,6 +137,8 @@ rollup_open(Sink *sink, ChangeSet *emit)
 	rollup->context = context;
 	rollup->group_context = AllocSetContextCreate(context, "freshet groups",
 												  ALLOCSET_DEFAULT_SIZES);
+	rollup->leaves = leaves;
+	rollup->next_check = MEMORY_CHECK_INTERVAL;
 	rollup->sink = sink;
 	rollup->plan = sink->plan;
 	rollup->group_size = offsetof(RollupGroup, accums) + sink->plan->naggs * sizeof(Accum);
@@ -173,17 +146,24 @@ rollup_open(Sink *sink, ChangeSet *emit)
 	compile_input(rollup);
 	compile_output(rollup);
 	if (sink->plan->nkeys > 0)
-		make_hash_table(rollup);
+		group_table_create(&rollup->groups, sink->plan, rollup->group_size, context,
+						   rollup->group_context,
+						   rollup->eval->econtext->ecxt_per_tuple_memory);
 	rollup->writer = writer_open(sink, emit);
 	rollup->values = palloc(sink->plan->ncolumns * sizeof(Datum));
 	rollup->nulls = palloc(sink->plan->ncolumns * sizeof(bool));
 	MemoryContextSwitchTo(oldcontext);
-	return rollup;
+	return &rollup->consumer;
 }
 
 static void
-rollup_close(Rollup *rollup)
+rollup_close(RowConsumer *consumer, MaintainResult *result)
 {
+	Rollup	   *rollup = (Rollup *) consumer;
+
+	result->inserted = rollup->writer->inserted;
+	result->updated = rollup->writer->updated;
+	result->deleted = rollup->writer->deleted;
 	writer_close(rollup->writer);
 	row_eval_destroy(rollup->eval);
 	FreeExprContext(rollup->out_econtext, true);
@@ -254,8 +234,8 @@ start_group(Rollup *rollup, RollupGroup *group)
 	init_group(rollup, group);
 	if (!rollup->fresh &&
 		writer_find(rollup->writer,
-					rollup->key_slot ? rollup->key_slot->tts_values : NULL,
-					rollup->key_slot ? rollup->key_slot->tts_isnull : NULL))
+					rollup->groups.key_slot ? rollup->groups.key_slot->tts_values : NULL,
+					rollup->groups.key_slot ? rollup->groups.key_slot->tts_isnull : NULL))
 		load_group(rollup, group);
 	rollup->ngroups++;
 	MemoryContextSwitchTo(oldcontext);
@@ -275,8 +255,8 @@ total_group(Rollup *rollup)
 static void
 forget_groups(Rollup *rollup)
 {
-	if (rollup->table != NULL)
-		ResetTupleHashTable(rollup->table);
+	if (rollup->groups.table != NULL)
+		ResetTupleHashTable(rollup->groups.table);
 	MemoryContextReset(rollup->group_context);
 	rollup->total = NULL;
 	rollup->ngroups = 0;
@@ -291,20 +271,19 @@ make_room(Rollup *rollup)
 {
 	if (rollup->fresh)
 	{
+		writer_begin(rollup->writer);
 		writer_delete_all(rollup->writer);
-		flush_groups(rollup);
-		rollup->fresh = false;
+		writer_end(rollup->writer);
 	}
-	else
-		flush_groups(rollup);
+	flush_groups(rollup);
+	rollup->fresh = false;
 	forget_groups(rollup);
-	writer_make_visible();
 }
 
 static inline RollupGroup *
 lookup_group(Rollup *rollup)
 {
-	TupleTableSlot *key_slot = rollup->key_slot;
+	TupleTableSlot *key_slot = rollup->groups.key_slot;
 	RowEval    *eval = rollup->eval;
 	int			nkeys = rollup->plan->nkeys;
 	TupleHashEntry entry;
@@ -323,8 +302,8 @@ lookup_group(Rollup *rollup)
 	}
 	ExecStoreVirtualTuple(key_slot);
 
-	entry = LookupTupleHashEntry(rollup->table, key_slot, &isnew, &hash);
-	group = freshet_hash_additional(rollup->table, entry, rollup->group_size,
+	entry = LookupTupleHashEntry(rollup->groups.table, key_slot, &isnew, &hash);
+	group = freshet_hash_additional(rollup->groups.table, entry, rollup->group_size,
 									rollup->group_context);
 	if (unlikely(isnew))
 		start_group(rollup, group);
@@ -384,7 +363,9 @@ rollup_truncate(RowConsumer *consumer)
 	Rollup	   *rollup = (Rollup *) consumer;
 
 	forget_groups(rollup);
+	writer_begin(rollup->writer);
 	writer_delete_all(rollup->writer);
+	writer_end(rollup->writer);
 	if (rollup->plan->nkeys == 0)
 		(void) total_group(rollup);
 }
@@ -485,15 +466,15 @@ rollup_each_group(Rollup *rollup, GroupCallback callback, void *arg)
 		return;
 	}
 
-	InitTupleHashIterator(rollup->table, &it);
-	while ((entry = ScanTupleHashTable(rollup->table, &it)) != NULL)
+	InitTupleHashIterator(rollup->groups.table, &it);
+	while ((entry = ScanTupleHashTable(rollup->groups.table, &it)) != NULL)
 	{
-		RollupGroup *group = freshet_hash_additional(rollup->table, entry, rollup->group_size,
+		RollupGroup *group = freshet_hash_additional(rollup->groups.table, entry, rollup->group_size,
 													rollup->group_context);
 
 		CHECK_FOR_INTERRUPTS();
-		ExecStoreMinimalTuple(freshet_hash_tuple(entry), rollup->stored_key_slot, false);
-		callback(rollup, group, rollup->stored_key_slot, arg);
+		ExecStoreMinimalTuple(freshet_hash_tuple(entry), rollup->groups.stored_slot, false);
+		callback(rollup, group, rollup->groups.stored_slot, arg);
 	}
 	TermTupleHashIterator(&it);
 }
@@ -507,22 +488,18 @@ write_callback(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *a
 static void
 flush_groups(Rollup *rollup)
 {
-	Oid			save_userid;
-	int			save_sec_context;
-
 	/* extremes are the definer's expressions, writing is the owner's table */
 	extreme_recompute(rollup);
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(rollup->sink->owner, save_sec_context);
+	writer_begin(rollup->writer);
 	rollup_each_group(rollup, write_callback, NULL);
-	SetUserIdAndSecContext(save_userid, save_sec_context);
+	writer_end(rollup->writer);
 }
 
 /* The group with the keys in eval's values, or NULL: never made. */
 RollupGroup *
 rollup_find_group(Rollup *rollup)
 {
-	TupleTableSlot *key_slot = rollup->key_slot;
+	TupleTableSlot *key_slot = rollup->groups.key_slot;
 	TupleHashEntry entry;
 
 	if (rollup->plan->nkeys == 0)
@@ -535,9 +512,9 @@ rollup_find_group(Rollup *rollup)
 		key_slot->tts_isnull[i] = rollup->eval->nulls[i];
 	}
 	ExecStoreVirtualTuple(key_slot);
-	entry = LookupTupleHashEntry(rollup->table, key_slot, NULL, NULL);
+	entry = LookupTupleHashEntry(rollup->groups.table, key_slot, NULL, NULL);
 	return entry == NULL ? NULL :
-		freshet_hash_additional(rollup->table, entry, rollup->group_size, rollup->group_context);
+		freshet_hash_additional(rollup->groups.table, entry, rollup->group_size, rollup->group_context);
 }
 
 /*
@@ -574,34 +551,34 @@ adopt_rows(Rollup *rollup)
 }
 
 static void
-fill(Rollup *rollup, const MaintainInput *input)
+rollup_fill(RowConsumer *consumer, SinkStats *stats)
 {
+	Rollup	   *rollup = (Rollup *) consumer;
+
 	rollup->fresh = true;
 	if (rollup->plan->nkeys == 0)
 		(void) total_group(rollup);
-	feed_table(rollup->sink, input->leaves, GetActiveSnapshot(), &rollup->consumer, input->stats);
+	feed_table(rollup->sink, rollup->leaves, GetActiveSnapshot(), consumer, stats);
 	if (rollup->fresh)
+	{
+		writer_begin(rollup->writer);
 		adopt_rows(rollup);
+		writer_end(rollup->writer);
+	}
 	rollup->fresh = false;
 	flush_groups(rollup);
 	forget_groups(rollup);
-	writer_make_visible();
 }
 
-void
-rollup_maintain(Sink *sink, const MaintainInput *input, MaintainResult *result)
+static void
+rollup_flush(RowConsumer *consumer)
 {
-	Rollup	   *rollup = rollup_open(sink, input->emit);
-
-	rollup->leaves = input->leaves;
-	rollup->next_check = MEMORY_CHECK_INTERVAL;
-	if (input->fill)
-		fill(rollup, input);
-	result->changes = feed_changes(sink, input->lists, &rollup->consumer);
-	flush_groups(rollup);
-
-	result->inserted = rollup->writer->inserted;
-	result->updated = rollup->writer->updated;
-	result->deleted = rollup->writer->deleted;
-	rollup_close(rollup);
+	flush_groups((Rollup *) consumer);
 }
+
+const DeltaMethods rollup_methods = {
+	rollup_open,
+	rollup_fill,
+	rollup_flush,
+	rollup_close
+};

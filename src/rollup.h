@@ -16,6 +16,7 @@
 #include "accum.h"
 #include "apply.h"
 #include "feed.h"
+#include "group_table.h"
 #include "row_eval.h"
 #include "sink.h"
 
@@ -45,10 +46,8 @@ typedef struct Rollup
 
 	/* groups */
 	Size		group_size;
-	TupleHashTable table;		/* NULL if there are no keys: then */
+	GroupTable	groups;			/* if there are keys: else */
 	RollupGroup *total;			/* the only group */
-	TupleTableSlot *key_slot;	/* virtual: keys to look up */
-	TupleTableSlot *stored_key_slot;	/* keys of an entry */
 	int64		ngroups;
 	int64		next_check;		/* number of groups at which to look at memory */
 	bool		fresh;			/* filling: groups do not start from the sink */

@@ -343,6 +343,13 @@ read_sinks(void)
 	watch_all = false;
 }
 
+bool
+sink_list_changed(void)
+{
+	AcceptInvalidationMessages();
+	return cached_at != invalidations;
+}
+
 List *
 sink_list(void)
 {

@@ -68,6 +68,8 @@ typedef struct Sink
  * active snapshot.  List of Sink *, sources before dependants. */
 extern List *sink_list(void);
 extern void sink_cache_init(void);
+/* Would sink_list() now read the catalogue anew, and free the list it gave? */
+extern bool sink_list_changed(void);
 /* Have the next sink_list() read everything anew. */
 extern void sink_cache_invalidate(void);
 

@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_table.h
+ *		Hash tables by the keys of a plan.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_GROUP_TABLE_H
+#define FRESHET_GROUP_TABLE_H
+
+#include "postgres.h"
+
+#include "nodes/execnodes.h"
+
+#include "plan.h"
+
+typedef struct GroupTable
+{
+	TupleHashTable table;
+	TupleTableSlot *key_slot;	/* virtual: keys to look up */
+	TupleTableSlot *stored_slot;	/* keys of an entry */
+} GroupTable;
+
+/*
+ * Make a table whose entries have "size" bytes of additional data, in the
+ * current memory context; entries and their keys go to entry_context, and
+ * hash functions may leave garbage in scratch_context.
+ */
+extern void group_table_create(GroupTable *groups, const DeltaPlan *plan, Size size,
+							   MemoryContext table_context, MemoryContext entry_context,
+							   MemoryContext scratch_context);
+
+#endif							/* FRESHET_GROUP_TABLE_H */
