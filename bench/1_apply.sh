@@ -97,7 +97,7 @@ run() {
 	heading "1. $((TRANSACTIONS * 100)) changes in $TRANSACTIONS transactions," \
 		"in the log already; three sinks live; $rounds rounds"
 	if have_wal2json; then plugins+=(wal2json); fi
-	begin_server "autovacuum = off" ${EXTRA_SETTINGS:+"$EXTRA_SETTINGS"}
+	begin_server "autovacuum = off"
 	sql -f "$WORK/sql/apply.sql"
 	create_sinks
 	for ((n = 0; n < rounds; n++)); do

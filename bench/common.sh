@@ -21,14 +21,14 @@ BENCH_SETTINGS=(
 	"fsync = on"
 	"synchronous_commit = on"
 	"wal_compression = off"
-	"jit = off"
-	"max_parallel_workers_per_gather = 0"
 	"freshet.max_wal_lag = -1"
 )
 
 WORK=
 SERVER=
+BENCH_DB=bench
 WORKER_STOPPED=
+WRITER=()
 
 # ---------------------------------------------------------------------------
 # Servers
@@ -70,7 +70,8 @@ bench_setup() {
 
 have_wal2json() { [ -e "$("$PG_CONFIG" --pkglibdir)/wal2json.so" ]; }
 
-# begin_server [LINE...]: a new server, with the database "bench", in $SERVER.
+# begin_server [LINE...]: a new server in $SERVER, with the database "bench".
+# EXTRA_SETTINGS, if set, is one more line of postgresql.conf, to try things out.
 begin_server() {
 	local plugins=()
 	SERVER=$WORK/server
@@ -79,8 +80,15 @@ begin_server() {
 		plugins=("output_plugin_libraries = \
 'pgoutput, test_decoding, wal2json, freshet, freshet_bench_drop'")
 	fi
-	server_start "$SERVER" "${BENCH_SETTINGS[@]}" "${plugins[@]}" "$@"
-	server_psql "$SERVER" -d postgres -c "CREATE DATABASE bench"
+	server_start "$SERVER" "${BENCH_SETTINGS[@]}" "${plugins[@]}" "$@" \
+		${EXTRA_SETTINGS:+"$EXTRA_SETTINGS"}
+	make_database bench
+}
+
+# make_database NAME: with the source table; it becomes the one in use.
+make_database() {
+	server_psql "$SERVER" -d postgres -c "CREATE DATABASE $1"
+	BENCH_DB=$1
 	sql -c "CREATE EXTENSION freshet"
 	sql -f "$WORK/sql/orders.sql"
 }
@@ -94,14 +102,14 @@ end_server() {
 	SERVER=
 }
 
-sql() { server_psql "$SERVER" -d bench -At "$@"; }
+sql() { server_psql "$SERVER" -d "$BENCH_DB" -At "$@"; }
 
 # query SQL: its one value.
 query() { sql -c "$1"; }
 
 pgbench_run() {
 	as_server env PGOPTIONS="${BENCH_PGOPTIONS:-}" "$STAGE_BIN/pgbench" -n \
-		-h "$SERVER" -p "$SERVER_PORT" -U postgres -d bench "$@"
+		-h "$SERVER" -p "$SERVER_PORT" -U postgres -d "$BENCH_DB" "$@"
 }
 
 # ---------------------------------------------------------------------------
@@ -181,4 +189,22 @@ figure() { printf '  %-62s %12s  %s\n' "$1" "$2" "${3:+($3)}"; }
 heading() {
 	say ""
 	say "$*"
+}
+
+# A writer's transactions, of one row each: $WRITER are pgbench's options.
+# It needs orders 1 to 100000.
+writer_scripts() {
+	sql -c "CREATE SEQUENCE order_number START 100001"
+	cat >"$WORK/insert.sql" <<-'SQL'
+		\set user random(0, 9999)
+		\set price random(1, 50000)
+		\set late random(0, 60000)
+		INSERT INTO order_source VALUES ('user_' || lpad(:user::text, 5, '0'), 'order_' || nextval('order_number'), :price / 100.0, 1767226050000 + currval('order_number') - :late);
+	SQL
+	cat >"$WORK/update.sql" <<-'SQL'
+		\set n random(1, 100000)
+		\set price random(1, 50000)
+		UPDATE order_source SET price = :price / 100.0 WHERE user_id = order_user(:n) AND order_id = order_name(:n);
+	SQL
+	WRITER=(-f "$WORK/insert.sql@8" -f "$WORK/update.sql@2")
 }

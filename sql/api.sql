@@ -13,6 +13,7 @@ SELECT freshet.create_sink('no_such_schema.api_sink', 'SELECT count(*) FROM api_
 SELECT freshet.create_sink('pg_temp.api_sink', 'SELECT count(*) FROM api_source');
 SELECT freshet.create_sink('pg_catalog.api_sink', 'SELECT count(*) FROM api_source');
 SELECT freshet.create_sink('freshet_def.api_sink', 'SELECT count(*) FROM api_source');
+SELECT freshet.create_sink('freshet.api_sink', 'SELECT count(*) FROM api_source');
 SELECT freshet.create_sink('api_source', 'SELECT count(*) FROM api_source');
 SELECT freshet.create_sink('api_sink', 'SELECT count(*) FROM api_source', '1 minute');
 SELECT freshet.create_sink('api_sink', 'SELECT count(*) FROM api_sink');

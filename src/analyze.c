@@ -65,8 +65,26 @@
 /* A change costs as much as all windows that it is in. */
 #define MAX_WINDOWS_PER_ROW	10000
 
-Query *
-analyze_query_text(const char *query)
+/*
+ * Positions in errors are within the definition, which is an argument of the
+ * statement that the client knows.
+ */
+static void
+definition_error_callback(void *arg)
+{
+	const char *query = arg;
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(query);
+	}
+}
+
+static Query *
+parse_definition(const char *query)
 {
 	List	   *statements = pg_parse_query(query);
 	RawStmt    *raw;
@@ -75,7 +93,8 @@ analyze_query_text(const char *query)
 	if (list_length(statements) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("the definition of a sink must be exactly one SELECT")));
+				 errmsg("the definition of a sink must be exactly one SELECT"),
+				 errhint("Write a single SELECT, without a second statement.")));
 
 	raw = linitial_node(RawStmt, statements);
 	if (!IsA(raw->stmt, SelectStmt))
@@ -87,6 +106,21 @@ analyze_query_text(const char *query)
 		REFUSE("VALUES", "Write a SELECT from a table.");
 
 	return parse_analyze_fixedparams(raw, query, NULL, 0, NULL);
+}
+
+Query *
+analyze_query_text(const char *query)
+{
+	ErrorContextCallback callback;
+	Query	   *result;
+
+	callback.callback = definition_error_callback;
+	callback.arg = unconstify(char *, query);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	result = parse_definition(query);
+	error_context_stack = callback.previous;
+	return result;
 }
 
 /* Clauses that make the result depend on more than a row or a group. */
@@ -174,7 +208,7 @@ add_table_entry(AnalyzeContext *ctx, Index rti, RangeTblEntry *rte)
 
 	if (ctx->source_rti != 0)
 		REFUSE("a join of tables", "Make one sink for each table, "
-			   "or freshet.create_wide_view() for rows of one table with rows of others.");
+			   "and join the sinks when reading them.");
 	if (rte->tablesample != NULL)
 		REFUSE("TABLESAMPLE", "Use WHERE with a condition on the row.");
 
@@ -228,7 +262,7 @@ add_from_item(AnalyzeContext *ctx, Node *item)
 
 	if (join->jointype != JOIN_INNER)
 		REFUSE("an outer join", "Use CROSS JOIN with freshet.tumble and freshet.hop, "
-			   "and freshet.create_wide_view() for rows of one table with rows of others.");
+			   "and join sinks when reading them.");
 	add_from_item(ctx, join->larg);
 	add_from_item(ctx, join->rarg);
 	if (join->quals != NULL)

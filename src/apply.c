@@ -26,7 +26,9 @@
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "parser/parse_relation.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -110,6 +112,29 @@ open_key_index(SinkWriter *writer)
 	}
 }
 
+/* Defaults of the columns that the owner added to the sink. */
+static void
+prepare_defaults(SinkWriter *writer)
+{
+	TupleDesc	desc = RelationGetDescr(writer->rel);
+
+	writer->defaults = palloc0(desc->natts * sizeof(ExprState *));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		bool		ours = att->attisdropped || att->attgenerated;
+		Expr	   *expr;
+
+		for (int c = 0; c < writer->sink->plan->ncolumns; c++)
+			ours |= writer->attnos[c] == att->attnum;
+		if (ours)
+			continue;
+		expr = (Expr *) build_column_default(writer->rel, att->attnum);
+		if (expr != NULL)
+			writer->defaults[i] = ExecInitExpr(expression_planner(expr), NULL);
+	}
+}
+
 SinkWriter *
 writer_open(Sink *sink, ChangeSet *emit)
 {
@@ -131,6 +156,7 @@ writer_open(Sink *sink, ChangeSet *emit)
 	for (int i = 0; i < plan->ncolumns; i++)
 		writer->attnos[i] = sink_column_attno(sink, i);
 
+	prepare_defaults(writer);
 	writer->old_slot = table_slot_create(writer->rel, NULL);
 	writer->new_slot = table_slot_create(writer->rel, NULL);
 	open_key_index(writer);
@@ -262,7 +288,7 @@ emit_change(SinkWriter *writer, TupleTableSlot *old, TupleTableSlot *new)
 
 /*
  * Fill new_slot: the plan's columns from the values, the columns that the
- * owner added from the old row, if any, or null.
+ * owner added from the old row, if any, or their defaults.
  */
 static void
 fill_new_slot(SinkWriter *writer, const Datum *values, const bool *nulls, TupleTableSlot *old)
@@ -279,7 +305,17 @@ fill_new_slot(SinkWriter *writer, const Datum *values, const bool *nulls, TupleT
 		memcpy(slot->tts_isnull, old->tts_isnull, natts * sizeof(bool));
 	}
 	else
+	{
+		ExprContext *econtext = GetPerTupleExprContext(writer->estate);
+
 		memset(slot->tts_isnull, true, natts * sizeof(bool));
+		for (int i = 0; i < natts; i++)
+		{
+			if (writer->defaults[i] != NULL)
+				slot->tts_values[i] = ExecEvalExprSwitchContext(writer->defaults[i], econtext,
+																&slot->tts_isnull[i]);
+		}
+	}
 
 	for (int i = 0; i < ncolumns; i++)
 	{

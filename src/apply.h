@@ -25,6 +25,8 @@ typedef struct SinkWriter
 	EPQState	epqstate;
 	ResultRelInfo *result_rel;
 	AttrNumber *attnos;			/* of the plan's columns */
+	ExprState **defaults;		/* by column of the table: of those that the
+								 * owner added; NULL elements: none */
 
 	Relation	key_index;		/* NULL: the sink has one row (no key) */
 	int		   *key_order;		/* key number of each index column */

@@ -418,7 +418,8 @@ report_failure(MemoryContext context)
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	SpinLockAcquire(&MyWorkerSlot->mutex);
-	strlcpy(MyWorkerSlot->fill_error, error->message, FRESHET_ERROR_LEN);
+	snprintf(MyWorkerSlot->fill_error, FRESHET_ERROR_LEN, "%s%s%s", error->message,
+			 error->detail ? ": " : "", error->detail ? error->detail : "");
 	MyWorkerSlot->fill_sqlerrcode = error->sqlerrcode;
 	MyWorkerSlot->fill_task = FILL_TASK_FAILED;
 	SpinLockRelease(&MyWorkerSlot->mutex);

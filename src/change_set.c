@@ -10,10 +10,10 @@
  * change_set_destroy_all() is the one way out after an error.
  *
  * A list is a sequence of chunks, filled front to back.  When the memory of
- * all sets together passes freshet.work_mem, all chunks of the largest list
- * go to its temporary file; they are read back in order, one at a time.
- * Nothing is ever changed or removed, so reading is repeatable: each sink
- * that needs the list iterates over it anew.
+ * all sets together passes half of freshet.work_mem, all chunks of the largest
+ * list that is not being read go to its temporary file; they are read back in
+ * order, one at a time.  Nothing is ever changed or removed, so reading is
+ * repeatable: each sink that needs the list iterates over it anew.
  *
  * A row is stored as its heap tuple, headers included, so that adding one
  * costs a copy and reading one nothing.  Values stored out of line have been
@@ -45,6 +45,7 @@ struct ChangeList
 	MemoryContext context;
 	int64		count;
 	bool		unknown;
+	int			readers;		/* iterators: chunks must stay where they are */
 
 	Chunk	   *chunks;			/* in memory, after those in the file */
 	int			nchunks;
@@ -163,7 +164,9 @@ spill_list(ChangeList *list)
 	if (list->file == NULL)
 		list->file = BufFileCreateTemp(true);
 	else if (BufFileSeek(list->file, list->end_fileno, list->end_offset, SEEK_SET) != 0)
-		elog(ERROR, "could not seek in the temporary file of a change set");
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not seek in the temporary file of a change set: %m")));
 
 	for (int i = 0; i < list->nchunks; i++)
 	{
@@ -199,7 +202,8 @@ spill_largest(void)
 		{
 			ChangeList *list = lfirst(lc2);
 
-			if (largest == NULL || list->memory > largest->memory)
+			if (list->readers == 0 &&
+				(largest == NULL || list->memory > largest->memory))
 				largest = list;
 		}
 	}
@@ -314,10 +318,13 @@ change_iterator_begin(ChangeIterator *it, ChangeList *list)
 {
 	memset(it, 0, sizeof(ChangeIterator));
 	it->list = list;
+	list->readers++;
 	if (list->nfile_chunks > 0)
 	{
 		if (BufFileSeek(list->file, 0, 0L, SEEK_SET) != 0)
-			elog(ERROR, "could not rewind the temporary file of a change set");
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not rewind the temporary file of a change set: %m")));
 		it->buffer_size = list->max_file_chunk;
 		it->buffer = MemoryContextAllocHuge(CurrentMemoryContext, it->buffer_size);
 	}
@@ -330,7 +337,9 @@ read_exactly(BufFile *file, void *ptr, Size size)
 	BufFileReadExact(file, ptr, size);
 #else
 	if (BufFileRead(file, ptr, size) != size)
-		elog(ERROR, "could not read from the temporary file of a change set");
+		ereport(ERROR,
+				(errcode(ERRCODE_IO_ERROR),
+				 errmsg("could not read from the temporary file of a change set")));
 #endif
 }
 
@@ -400,4 +409,5 @@ change_iterator_end(ChangeIterator *it)
 {
 	if (it->buffer != NULL)
 		pfree(it->buffer);
+	it->list->readers--;
 }

@@ -81,6 +81,13 @@ target_relation(text *name)
 				 errdetail("A sink is written by a background worker, which cannot see the "
 						   "temporary tables of a session.")));
 
+	if (nsp == get_namespace_oid(FRESHET_SCHEMA, true) ||
+		nsp == get_namespace_oid(FRESHET_DEF_SCHEMA, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("cannot create a sink in a schema of freshet"),
+				 errhint("Choose another schema.")));
+
 	/* no second look-up under a search_path that changed meanwhile */
 	rv->schemaname = get_namespace_name(nsp);
 	return rv;

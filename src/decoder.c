@@ -65,19 +65,28 @@
 #include "sink.h"
 #include "worker.h"
 
-/* What the callbacks know of a relation that they met. */
-typedef struct DecodedRelation
+/*
+ * A source under which the changes of a relation are listed: itself, or a
+ * partitioned table that it belongs to.
+ */
+typedef struct DecodedTarget
 {
-	Oid			relid;			/* hash key */
-	bool		valid;			/* cleared by invalidations */
-	bool		wanted;
-	Oid			root;			/* the relation under which changes are listed */
-	TupleConversionMap *map;	/* from the leaf to the root, or NULL */
+	Oid			source;
+	TupleConversionMap *map;	/* from the leaf, or NULL */
 	ChangeLayout *layout;
 
 	/* where the changes of the current transaction go */
 	uint64		set_serial;
 	ChangeList *list;
+} DecodedTarget;
+
+/* What the callbacks know of a relation that they met. */
+typedef struct DecodedRelation
+{
+	Oid			relid;			/* hash key */
+	bool		valid;			/* cleared by invalidations */
+	List	   *targets;		/* DecodedTarget *; NIL: nobody wants it */
+	List	   *layouts;		/* known before, to be used again */
 } DecodedRelation;
 
 typedef struct HeldBack
@@ -410,14 +419,15 @@ identity_columns(Relation rel)
 
 /*
  * The layout of rows of "rows_of" (a root), as identified by "identity_of"
- * (the leaf whose changes were logged): the one known if it is the same.
+ * (the leaf whose changes were logged).  One that the relation had before is
+ * used again: invalidations come also when nothing has changed.
  */
 static ChangeLayout *
-make_layout(ChangeLayout *known, Relation rows_of, Relation identity_of)
+make_layout(DecodedRelation *entry, Relation rows_of, Relation identity_of, bool full)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(decoder_context);
-	bool		full = identity_of->rd_rel->relreplident == REPLICA_IDENTITY_FULL;
 	Bitmapset  *attrs = full ? NULL : identity_columns(identity_of);
+	ChangeLayout *layout;
+	ListCell   *lc;
 
 	if (identity_of != rows_of && attrs != NULL)
 	{
@@ -436,79 +446,90 @@ make_layout(ChangeLayout *known, Relation rows_of, Relation identity_of)
 		attrs = mapped;
 	}
 
-	if (known == NULL || known->identity_full != full || !bms_equal(known->identity_attrs, attrs) ||
-		!equalTupleDescs(known->desc, RelationGetDescr(rows_of)))
+	foreach(lc, entry->layouts)
 	{
-		known = palloc(sizeof(ChangeLayout));
-		known->desc = CreateTupleDescCopyConstr(RelationGetDescr(rows_of));
-		known->identity_full = full;
-		known->identity_attrs = attrs;
+		layout = lfirst(lc);
+		if (layout->identity_full == full && bms_equal(layout->identity_attrs, attrs) &&
+			equalTupleDescs(layout->desc, RelationGetDescr(rows_of)))
+			return layout;
 	}
-	MemoryContextSwitchTo(oldcontext);
-	return known;
+
+	layout = palloc(sizeof(ChangeLayout));
+	layout->desc = CreateTupleDescCopyConstr(RelationGetDescr(rows_of));
+	layout->identity_full = full;
+	layout->identity_attrs = attrs;
+	entry->layouts = lappend(entry->layouts, layout);
+	return layout;
+}
+
+static void
+add_target(DecodedRelation *entry, Relation rel, Oid source)
+{
+	DecodedTarget *target = palloc0(sizeof(DecodedTarget));
+	bool		full = rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL;
+	Relation	root;
+
+	target->source = source;
+	if (source == RelationGetRelid(rel))
+		target->layout = make_layout(entry, rel, rel, full);
+	else
+	{
+		root = RelationIdGetRelation(source);
+		if (!RelationIsValid(root))
+			elog(ERROR, "could not open relation with OID %u", source);
+		target->layout = make_layout(entry, root, rel, full);
+		target->map = convert_tuples_by_name(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
+											 target->layout->desc);
+		RelationClose(root);
+	}
+	entry->targets = lappend(entry->targets, target);
 }
 
 /* Find out about a relation, under the historic snapshot of a callback. */
 static void
 examine_relation(DecodedRelation *entry, Relation rel)
 {
-	MemoryContext oldcontext;
-	Relation	root = rel;
+	MemoryContext oldcontext = MemoryContextSwitchTo(decoder_context);
 	ListCell   *lc;
 
 	entry->valid = true;
-	entry->set_serial = 0;
-	entry->map = NULL;
-	entry->root = RelationGetRelid(rel);
-	entry->wanted = list_member_oid(interest, entry->root);
-
-	if (!entry->wanted && rel->rd_rel->relispartition)
+	list_free_deep(entry->targets);
+	entry->targets = NIL;
+	if (list_member_oid(interest, entry->relid))
+		add_target(entry, rel, entry->relid);
+	if (rel->rd_rel->relispartition)
 	{
-		foreach(lc, get_partition_ancestors(RelationGetRelid(rel)))
+		foreach(lc, get_partition_ancestors(entry->relid))
 		{
 			if (list_member_oid(interest, lfirst_oid(lc)))
-			{
-				entry->wanted = true;
-				entry->root = lfirst_oid(lc);
-			}
+				add_target(entry, rel, lfirst_oid(lc));
 		}
 	}
-	if (!entry->wanted)
-		return;
-
-	oldcontext = MemoryContextSwitchTo(decoder_context);
-	if (entry->root != RelationGetRelid(rel))
-	{
-		root = RelationIdGetRelation(entry->root);
-		if (!RelationIsValid(root))
-			elog(ERROR, "could not open relation with OID %u", entry->root);
-	}
-	entry->layout = make_layout(entry->layout, root, rel);
-	if (root != rel)
-	{
-		entry->map = convert_tuples_by_name(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
-											entry->layout->desc);
-		RelationClose(root);
-	}
 	MemoryContextSwitchTo(oldcontext);
+}
+
+static DecodedRelation *
+find_entry(Oid relid)
+{
+	bool		found;
+	DecodedRelation *entry = hash_search(relations, &relid, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		entry->valid = false;
+		entry->targets = NIL;
+		entry->layouts = NIL;
+	}
+	return entry;
 }
 
 static DecodedRelation *
 lookup_relation(Relation rel)
 {
 	DecodedRelation *entry = last_relation;
-	bool		found;
 
 	if (unlikely(entry == NULL || entry->relid != RelationGetRelid(rel)))
-	{
-		entry = hash_search(relations, &RelationGetRelid(rel), HASH_ENTER, &found);
-		if (!found)
-		{
-			entry->valid = false;
-			entry->layout = NULL;
-		}
-		last_relation = entry;
-	}
+		last_relation = entry = find_entry(RelationGetRelid(rel));
 	if (unlikely(!entry->valid))
 		examine_relation(entry, rel);
 	return entry;
@@ -517,22 +538,10 @@ lookup_relation(Relation rel)
 ChangeLayout *
 decoder_layout(Relation rel)
 {
-	ChangeLayout *layout;
-	DecodedRelation *entry;
-	Oid			relid = RelationGetRelid(rel);
-	bool		found;
+	MemoryContext oldcontext = MemoryContextSwitchTo(decoder_context);
+	ChangeLayout *layout = make_layout(find_entry(RelationGetRelid(rel)), rel, rel, true);
 
-	entry = hash_search(relations, &relid, HASH_ENTER, &found);
-	if (!found)
-	{
-		entry->valid = false;
-		entry->layout = NULL;
-	}
-	layout = make_layout(entry->layout, rel, rel);
-
-	/* the whole old row is at hand, whatever the table's identity is */
-	layout->identity_full = true;
-	entry->layout = layout;
+	MemoryContextSwitchTo(oldcontext);
 	return layout;
 }
 
@@ -636,18 +645,13 @@ change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation rel,
 	ChangeKind	kind = CHANGE_ROW;
 	HeapTuple	old;
 	HeapTuple	new;
+	ListCell   *lc;
 
 	if (current_set == NULL)
 		return;
 	entry = lookup_relation(rel);
-	if (!entry->wanted)
+	if (entry->targets == NIL)
 		return;
-
-	if (entry->set_serial != current_set->serial)
-	{
-		entry->list = change_set_get_list(current_set, entry->root, true);
-		entry->set_serial = current_set->serial;
-	}
 
 	old = freshet_change_old_tuple(change);
 	new = freshet_change_new_tuple(change);
@@ -655,55 +659,61 @@ change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation rel,
 		kind = CHANGE_SAME_IDENTITY;
 	else if (old == NULL && change->action == REORDER_BUFFER_CHANGE_DELETE)
 		kind = CHANGE_BLIND_DELETE;
-	if (likely(entry->map == NULL && (new == NULL || !HeapTupleHasExternal(new))))
-	{
-		change_list_add(entry->list, kind, entry->layout, old, new);
-		return;
-	}
 
 	oldcontext = MemoryContextSwitchTo(change_context);
 	if (new != NULL && HeapTupleHasExternal(new))
 		new = inline_values(new, old, RelationGetDescr(rel));
-	if (entry->map != NULL && old != NULL)
-		old = execute_attr_map_tuple(old, entry->map);
-	if (entry->map != NULL && new != NULL)
-		new = execute_attr_map_tuple(new, entry->map);
-	change_list_add(entry->list, kind, entry->layout, old, new);
+
+	foreach(lc, entry->targets)
+	{
+		DecodedTarget *target = lfirst(lc);
+
+		if (target->set_serial != current_set->serial)
+		{
+			target->list = change_set_get_list(current_set, target->source, true);
+			target->set_serial = current_set->serial;
+		}
+		if (target->map == NULL)
+			change_list_add(target->list, kind, target->layout, old, new);
+		else
+			change_list_add(target->list, kind, target->layout,
+							old ? execute_attr_map_tuple(old, target->map) : NULL,
+							new ? execute_attr_map_tuple(new, target->map) : NULL);
+	}
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextReset(change_context);
 }
 
 /*
  * TRUNCATE of a source empties it.  One of a leaf alone takes away rows that
- * nobody can name: the sinks have to be computed again.
+ * nobody can name: the sinks over its root have to be computed again.
  */
 static void
 truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, int nrelations,
 			Relation rels[], ReorderBufferChange *change)
 {
+	ListCell   *lc;
+
 	if (current_set == NULL)
 		return;
 
 	for (int i = 0; i < nrelations; i++)
 	{
-		DecodedRelation *entry = lookup_relation(rels[i]);
-		bool		root_too = false;
-		ChangeList *list;
-
-		if (!entry->wanted)
-			continue;
-		list = change_set_get_list(current_set, entry->root, true);
-		if (entry->root == RelationGetRelid(rels[i]))
+		foreach(lc, lookup_relation(rels[i])->targets)
 		{
-			change_list_add_truncate(list);
-			continue;
-		}
+			DecodedTarget *target = lfirst(lc);
+			ChangeList *list = change_set_get_list(current_set, target->source, true);
+			bool		named = false;
 
-		/* the log names the root if the command did */
-		for (int j = 0; j < change->data.truncate.nrelids; j++)
-			root_too |= change->data.truncate.relids[j] == entry->root;
-		if (!root_too)
-			change_list_set_unknown(list);
+			/* the log names the root too if the command did */
+			for (int j = 0; j < change->data.truncate.nrelids; j++)
+				named |= change->data.truncate.relids[j] == target->source;
+
+			if (target->source == RelationGetRelid(rels[i]))
+				change_list_add_truncate(list);
+			else if (!named)
+				change_list_set_unknown(list);
+		}
 	}
 }
 

@@ -48,6 +48,9 @@
 /* Groups are counted, and memory measured, in steps of so many new ones. */
 #define MEMORY_CHECK_INTERVAL	256
 
+/* Rows of a batch after which the cache of keys is made. */
+#define CACHE_FROM_ROWS			4096
+
 static void rollup_row(RowConsumer *consumer, TupleTableSlot *slot, int sign);
 static void rollup_truncate(RowConsumer *consumer);
 static void flush_groups(Rollup *rollup);
@@ -255,6 +258,8 @@ total_group(Rollup *rollup)
 static void
 forget_groups(Rollup *rollup)
 {
+	if (rollup->cache != NULL)
+		key_cache_reset(rollup->cache);
 	if (rollup->groups.table != NULL)
 		ResetTupleHashTable(rollup->groups.table);
 	MemoryContextReset(rollup->group_context);
@@ -293,6 +298,12 @@ lookup_group(Rollup *rollup)
 
 	if (nkeys == 0)
 		return total_group(rollup);
+	if (likely(rollup->cache != NULL))
+	{
+		group = key_cache_find(rollup->cache, eval->values, eval->nulls);
+		if (group != NULL)
+			return group;
+	}
 
 	ExecClearTuple(key_slot);
 	for (int i = 0; i < nkeys; i++)
@@ -307,6 +318,8 @@ lookup_group(Rollup *rollup)
 									rollup->group_context);
 	if (unlikely(isnew))
 		start_group(rollup, group);
+	if (likely(rollup->cache != NULL))
+		key_cache_store(rollup->cache, group);
 	return group;
 }
 
@@ -314,12 +327,25 @@ lookup_group(Rollup *rollup)
  * Folding
  */
 
+static pg_noinline void
+make_cache(Rollup *rollup)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(rollup->context);
+
+	rollup->cache = key_cache_create(rollup->plan);
+	MemoryContextSwitchTo(oldcontext);
+}
+
 static void
 rollup_row(RowConsumer *consumer, TupleTableSlot *slot, int sign)
 {
 	Rollup	   *rollup = (Rollup *) consumer;
 	RowEval    *eval = rollup->eval;
 	int			naggs = rollup->plan->naggs;
+
+	/* making the cache is not worth while for the few rows of a live batch */
+	if (unlikely(++rollup->nrows == CACHE_FROM_ROWS) && rollup->plan->nkeys > 0)
+		make_cache(rollup);
 
 	row_eval_begin(eval, slot);
 	while (row_eval_next(eval))

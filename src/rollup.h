@@ -17,6 +17,7 @@
 #include "apply.h"
 #include "feed.h"
 #include "group_table.h"
+#include "key_cache.h"
 #include "row_eval.h"
 #include "sink.h"
 
@@ -48,6 +49,8 @@ typedef struct Rollup
 	Size		group_size;
 	GroupTable	groups;			/* if there are keys: else */
 	RollupGroup *total;			/* the only group */
+	KeyCache   *cache;			/* in front of the table; NULL in small batches */
+	int64		nrows;
 	int64		ngroups;
 	int64		next_check;		/* number of groups at which to look at memory */
 	bool		fresh;			/* filling: groups do not start from the sink */

@@ -403,27 +403,6 @@ relation_owner(Oid relid)
 	return owner;
 }
 
-static void
-check_identity(const Sink *sink)
-{
-	List	   *insufficient = NIL;
-	Oid			relid;
-	char	   *name;
-
-	if (analyze_identity_suffices(sink->plan, &insufficient))
-		return;
-
-	relid = insufficient == NIL ? sink->plan->source : linitial_oid(insufficient);
-	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("replica identity of table %s lacks columns that the sink needs",
-					name),
-			 errhint("Run ALTER TABLE %s REPLICA IDENTITY FULL, then freshet.rebuild_sink().",
-					 name)));
-}
-
 /*
  * Does the table still have what the plan writes?  Its owner may have changed
  * a column, and a replaced function may have changed the plan.
@@ -491,7 +470,6 @@ sink_make_plan(Sink *sink)
 				 errmsg("the definition of sink %u does not exist any more", sink->relid)));
 	sink->plan = analyze_delta(query);
 	analyze_check_source(sink->plan, sink->definer);
-	check_identity(sink);
 	check_columns(sink);
 
 	sink_leave_sandbox(&sandbox);

@@ -286,7 +286,8 @@ recover_from_error(MemoryContext context)
 
 	if (OidIsValid(sink) && error_is_lasting(error->sqlerrcode))
 	{
-		batch_fail_sink(sink, error->message);
+		batch_fail_sink(sink, error->detail == NULL ? error->message :
+						psprintf("%s: %s", error->message, error->detail));
 		pg_atomic_write_u32(&MyWorkerSlot->wakeup, 1);
 	}
 	else

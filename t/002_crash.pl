@@ -129,7 +129,8 @@ sub persistent_pgbench
 }
 
 my @background = (
-	persistent_pgbench('writers', 6, [ $insert, 4 ], [ $change, 4 ], [ $truncate, 1 ]),
+	persistent_pgbench('writers', 6, [ $insert, 4 ], [ $change, 4 ]),
+	persistent_pgbench('truncater', 1, [ $truncate, 1 ], '-R', 3),
 	persistent_pgbench('asynchronous', 3, [ "SET synchronous_commit = off;\n$insert", 2 ],
 		[ "SET synchronous_commit = off;\n$change", 1 ]),
 	persistent_pgbench('large', 1, [ $many, 1 ], '-R', 5),

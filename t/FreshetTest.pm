@@ -275,11 +275,12 @@ sub log_says
 
 sub start_command
 {
-	my ($name, $cmd, $stdin) = @_;
-	my %bg = (name => $name, out => '', err => '');
-	$stdin //= '';
+	my ($name, $cmd) = @_;
+	my $dir = PostgreSQL::Test::Utils::tempdir();
+	my %bg = (name => $name, out => '', err => '', dir => $dir);
 	note("starting $name: @$cmd");
-	$bg{harness} = IPC::Run::start($cmd, '<', \$stdin, '>', \$bg{out}, '2>', \$bg{err});
+	# files, not pipes, which would have to be emptied meanwhile
+	$bg{harness} = IPC::Run::start($cmd, '<', '/dev/null', '>', "$dir/out", '2>', "$dir/err");
 	return \%bg;
 }
 
@@ -288,8 +289,10 @@ sub start_background_sql
 {
 	my ($node, $db, $sql, %opt) = @_;
 	my @stop = $opt{ignore_errors} ? () : ('-v', 'ON_ERROR_STOP=1');
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/script.sql';
+	PostgreSQL::Test::Utils::append_to_file($file, $sql);
 	return start_command($opt{name} // 'psql',
-		[ 'psql', '-X', '-q', '-A', '-t', @stop, '-d', $node->connstr($db), '-f', '-' ], $sql);
+		[ 'psql', '-X', '-q', '-A', '-t', @stop, '-d', $node->connstr($db), '-f', $file ]);
 }
 
 # Start one pgbench with "clients" connections on the text "script" (or several:
@@ -363,6 +366,7 @@ sub finish_background
 	foreach my $bg (@_)
 	{
 		my $ok = eval { IPC::Run::finish($bg->{harness}) };
+		$bg->{$_} = PostgreSQL::Test::Utils::slurp_file("$bg->{dir}/$_") foreach qw(out err);
 		next if $ok;
 		push @failed, $bg->{name};
 		note("$bg->{name} failed: " . ($@ || $bg->{err}));

@@ -58,10 +58,80 @@ BEGIN
 END
 $$;
 
--- Orders first .. last, one each 4.5 ms: 222 a second, 800,000 an hour.
-CREATE PROCEDURE insert_orders(first bigint, last bigint)
+-- Orders first .. last, by default one each 4.5 ms: 222 a second, 800,000 an hour.
+CREATE PROCEDURE insert_orders(first bigint, last bigint, apart double precision DEFAULT 4.5)
 LANGUAGE sql AS $$
 INSERT INTO order_source
-SELECT order_user(n), order_name(n), order_price(n), 1767225600000 + n * 9 / 2
+SELECT order_user(n), order_name(n), order_price(n), 1767225600000 + (n * apart)::bigint
 FROM generate_series(first, last) AS n;
+$$;
+
+-- The same for a table that is still empty and has no other user: faster.
+CREATE PROCEDURE load_orders(orders bigint, apart double precision DEFAULT 4.5)
+LANGUAGE plpgsql AS $$
+BEGIN
+    ALTER TABLE order_source DROP CONSTRAINT order_source_pkey;
+    CALL insert_orders(1, orders, apart);
+    ALTER TABLE order_source ADD PRIMARY KEY (user_id, order_id);
+END
+$$;
+
+-- Commits single-row inserts, one after the other, and looks for each in its
+-- sink until it is there: the time from the call of COMMIT, and from its
+-- return, in ms.
+CREATE TABLE freshness (n int, from_call double precision, from_return double precision);
+
+CREATE PROCEDURE measure_freshness(samples int)
+LANGUAGE plpgsql AS $$
+DECLARE
+    called timestamptz;
+    returned timestamptz;
+    seen timestamptz;
+    c bigint;
+BEGIN
+    FOR i IN 1 .. samples LOOP
+        -- not in step with the batches
+        PERFORM pg_sleep(0.005 + random() * 0.02);
+        INSERT INTO order_source VALUES ('probe', i::text, 1, 1767225600000 + i);
+        called := clock_timestamp();
+        COMMIT;
+        returned := clock_timestamp();
+        LOOP
+            SELECT count INTO c FROM order_batch_sink WHERE user_id = 'probe';
+            EXIT WHEN c = i;
+            IF clock_timestamp() > returned + interval '10 seconds' THEN
+                RAISE EXCEPTION 'order % is not in the sink after 10 seconds', i;
+            END IF;
+        END LOOP;
+        seen := clock_timestamp();
+        INSERT INTO freshness VALUES (i, extract(epoch FROM seen - called) * 1000,
+                                      extract(epoch FROM seen - returned) * 1000);
+    END LOOP;
+END
+$$;
+
+-- Changes single orders, one transaction each, and waits for each to be in the
+-- sinks; ms from the return of COMMIT.  The orders are always the same 100,
+-- spread over the table.
+CREATE TABLE one_change (ms double precision);
+
+CREATE PROCEDURE change_orders(changes int, orders bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+    returned timestamptz;
+    ms double precision[];
+BEGIN
+    FOR i IN 1 .. changes LOOP
+        n := 1 + (i % 100) * (orders / 100);
+        UPDATE order_source SET price = price + 1
+        WHERE user_id = order_user(n) AND order_id = order_name(n);
+        COMMIT;
+        returned := clock_timestamp();
+        PERFORM freshet.wait();
+        ms := ms || (extract(epoch FROM clock_timestamp() - returned) * 1000)::double precision;
+        COMMIT;
+    END LOOP;
+    INSERT INTO one_change SELECT unnest(ms);
+END
 $$;

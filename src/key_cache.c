@@ -1,0 +1,153 @@
+/*-------------------------------------------------------------------------
+ *
+ * key_cache.c
+ *		A small cache from the bits of keys to groups, before the hash table.
+ *
+ * Changes come in clusters: the windows of the last minutes, the users of the
+ * day.  Looking a group up in a TupleHashTable calls a hash and an equality
+ * function per key; this cache copies the keys' bits into an image and
+ * compares images.  Values with the same bits are equal whatever the type's
+ * equality is, so a hit is right; a miss says nothing, and the table decides.
+ *
+ * Direct-mapped: an image has one place, and takes it from the one before.
+ * Images longer than fits, and values out of line or compressed, are not
+ * cached.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "common/hashfn.h"
+#include "utils/lsyscache.h"
+
+#include "key_cache.h"
+
+#define CACHE_SIZE		8192	/* a power of two */
+#define MAX_IMAGE		52
+
+typedef struct CacheEntry
+{
+	void	   *group;			/* NULL: empty */
+	uint8		len;
+	char		image[MAX_IMAGE];
+} CacheEntry;
+
+struct KeyCache
+{
+	int			nkeys;
+	int16	   *typlens;
+	bool	   *byval;
+
+	/* of the last search; len 0: cannot be cached */
+	char		image[MAX_IMAGE];
+	int			len;
+	uint32		hash;
+
+	CacheEntry	entries[CACHE_SIZE];
+};
+
+KeyCache *
+key_cache_create(const DeltaPlan *plan)
+{
+	KeyCache   *cache = palloc0(sizeof(KeyCache));
+
+	cache->nkeys = plan->nkeys;
+	cache->typlens = palloc(plan->nkeys * sizeof(int16));
+	cache->byval = palloc(plan->nkeys * sizeof(bool));
+	for (int i = 0; i < plan->nkeys; i++)
+		get_typlenbyval(plan->keys[i].type, &cache->typlens[i], &cache->byval[i]);
+	return cache;
+}
+
+/*
+ * Each key is a byte that tells null, length or kind, and the value's bytes;
+ * so two images are the same only if all keys are.
+ */
+static inline bool
+make_image(KeyCache *cache, const Datum *keys, const bool *nulls)
+{
+	char	   *p = cache->image;
+	char	   *end = cache->image + MAX_IMAGE;
+
+	for (int i = 0; i < cache->nkeys; i++)
+	{
+		const char *data;
+		Size		len;
+
+		if (p >= end)
+			return false;
+		if (nulls[i])
+		{
+			*p++ = (char) 0xff;
+			continue;
+		}
+		if (cache->byval[i])
+		{
+			data = (const char *) &keys[i];
+			len = sizeof(Datum);
+		}
+		else if (cache->typlens[i] > 0)
+		{
+			data = DatumGetPointer(keys[i]);
+			len = cache->typlens[i];
+		}
+		else if (cache->typlens[i] == -1 && !VARATT_IS_EXTENDED(DatumGetPointer(keys[i])))
+		{
+			data = VARDATA(DatumGetPointer(keys[i]));
+			len = VARSIZE(DatumGetPointer(keys[i])) - VARHDRSZ;
+		}
+		else if (cache->typlens[i] == -1 && VARATT_IS_SHORT(DatumGetPointer(keys[i])))
+		{
+			data = VARDATA_SHORT(DatumGetPointer(keys[i]));
+			len = VARSIZE_SHORT(DatumGetPointer(keys[i])) - VARHDRSZ_SHORT;
+		}
+		else
+			return false;
+
+		if (len >= end - p)
+			return false;
+		*p++ = (char) len;
+		memcpy(p, data, len);
+		p += len;
+	}
+	cache->len = p - cache->image;
+	return true;
+}
+
+void *
+key_cache_find(KeyCache *cache, const Datum *keys, const bool *nulls)
+{
+	CacheEntry *entry;
+
+	if (!make_image(cache, keys, nulls))
+	{
+		cache->len = 0;
+		return NULL;
+	}
+	cache->hash = hash_bytes((const unsigned char *) cache->image, cache->len);
+	entry = &cache->entries[cache->hash & (CACHE_SIZE - 1)];
+	if (entry->group != NULL && entry->len == cache->len &&
+		memcmp(entry->image, cache->image, cache->len) == 0)
+		return entry->group;
+	return NULL;
+}
+
+void
+key_cache_store(KeyCache *cache, void *group)
+{
+	CacheEntry *entry;
+
+	if (cache->len == 0)
+		return;
+	entry = &cache->entries[cache->hash & (CACHE_SIZE - 1)];
+	entry->group = group;
+	entry->len = cache->len;
+	memcpy(entry->image, cache->image, cache->len);
+}
+
+void
+key_cache_reset(KeyCache *cache)
+{
+	for (int i = 0; i < CACHE_SIZE; i++)
+		cache->entries[i].group = NULL;
+}

@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * key_cache.h
+ *		A small cache from the bits of keys to groups, before the hash table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_KEY_CACHE_H
+#define FRESHET_KEY_CACHE_H
+
+#include "postgres.h"
+
+#include "plan.h"
+
+typedef struct KeyCache KeyCache;
+
+/* In the current memory context.  Groups are the caller's. */
+extern KeyCache *key_cache_create(const DeltaPlan *plan);
+
+/*
+ * The group that key_cache_store() got for keys with the same bits, or NULL.
+ * Keys of different bits may still be equal.
+ */
+extern void *key_cache_find(KeyCache *cache, const Datum *keys, const bool *nulls);
+
+/* Note the group of the keys that were just not found. */
+extern void key_cache_store(KeyCache *cache, void *group);
+
+/* Forget all groups. */
+extern void key_cache_reset(KeyCache *cache);
+
+#endif							/* FRESHET_KEY_CACHE_H */
