@@ -3,6 +3,7 @@
 -- complain if the script is sourced in psql rather than by CREATE EXTENSION
 \echo Use "CREATE EXTENSION freshet" to load this file. \quit
 
+CREATE SCHEMA freshet;
 COMMENT ON SCHEMA freshet IS 'freshet: tables kept equal to queries';
 GRANT USAGE ON SCHEMA freshet TO PUBLIC;
 

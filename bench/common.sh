@@ -119,7 +119,7 @@ pgbench_run() {
 # The three sinks of the main job over order_source: $WORK/sql/orders.sql.
 create_sinks() {
 	sql -c "CALL create_sinks()"
-	sql -c "SELECT freshet.wait('30 min')" >/dev/null
+	sql -c "SELECT freshet.wait(sink::regclass, '30 min') FROM sink_query" >/dev/null
 	check_live
 }
 

@@ -84,6 +84,7 @@ RESET SESSION AUTHORIZATION;
 SELECT check_sink('sec2.sink'), check_sink('sec2.ids'), check_sink('sec.sink'), check_sink('sec.copy');
 -- the right to read is taken away
 REVOKE SELECT (g) ON sec.source FROM regress_freshet_other;
+SELECT freshet.rebuild_sink('sec.sink');
 INSERT INTO sec.source VALUES (30, 1, 1, 'x');
 SELECT sink_state('sec2.sink'), check_sink('sec.sink');
 SET SESSION AUTHORIZATION regress_freshet_other;
@@ -155,6 +156,7 @@ CREATE TABLE sec.loot (what text);
 GRANT INSERT, SELECT ON sec.loot TO PUBLIC;
 SET SESSION AUTHORIZATION regress_freshet_owner;
 CREATE TABLE sec.evil_log (msg text);
+CREATE SEQUENCE sec.evil_seq;
 CREATE FUNCTION sec.evil(kind text, x int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
 BEGIN
 	CASE kind
@@ -199,22 +201,23 @@ BEGIN
 		WHEN 'advisory' THEN
 			PERFORM pg_advisory_lock(4711);
 		ELSE
-			NULL;
+			IF kind LIKE 'do %' THEN
+				-- by way of a volatile function
+				PERFORM sec.evil_volatile(substr(kind, 4));
+			END IF;
 	END CASE;
 	RETURN x;
+END
+$$;
+CREATE FUNCTION sec.evil_volatile(command text) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE command;
+	RETURN 1;
 END
 $$;
 CREATE TABLE sec.evil_source (id int PRIMARY KEY, kind text);
 SELECT freshet.create_sink('sec.evil_arg', 'SELECT count(*), sum(sec.evil(kind, 1)) FROM sec.evil_source');
 RESET SESSION AUTHORIZATION;
-CREATE FUNCTION sec_try(kind text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-	INSERT INTO sec.evil_source VALUES (1, kind);
-	COMMIT;
-	RETURN NULL;
-END
-$$;
-DROP FUNCTION sec_try;
 CREATE PROCEDURE sec_try(kind text) LANGUAGE plpgsql AS $$
 DECLARE
 	result text;
@@ -253,19 +256,39 @@ CALL sec_try('listen');
 CALL sec_try('cursor');
 CALL sec_try('setlocal');
 CALL sec_try('advisory');
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711;
+CALL sec_try('do INSERT INTO sec.evil_log VALUES (''written'')');
+CALL sec_try('do ALTER ROLE regress_freshet_owner SUPERUSER');
+CALL sec_try('do SET ROLE postgres');
+CALL sec_try('do RESET SESSION AUTHORIZATION');
+CALL sec_try('do CREATE TABLE sec.created (i int)');
+CALL sec_try('do CREATE TEMP TABLE created (i int)');
+CALL sec_try('do DROP TABLE sec.evil_source CASCADE');
+CALL sec_try('do TRUNCATE sec.source');
+CALL sec_try('do COPY (SELECT 1) TO PROGRAM ''true''');
+CALL sec_try('do SET transaction_read_only = off');
+CALL sec_try('do LISTEN evil');
+CALL sec_try('do SAVEPOINT a');
+CALL sec_try('do SELECT freshet.drop_sink(''sec.copy'')');
+CALL sec_try('do SELECT freshet.pause_sink(''sec.copy'')');
+CALL sec_try('do SELECT freshet.wait(''1 s'')');
+CALL sec_try('do SELECT nextval(''sec.evil_seq'')');
 CALL sec_try('nothing');
 SELECT count(*) FROM sec.evil_log;
 SELECT check_sink('sec.sink');
 -- The same from verify_sink() and from a first fill by a superuser's hand
 INSERT INTO sec.evil_source VALUES (2, 'whoami');
-SELECT check_sink('sec.evil_arg');
+SELECT sink_state('sec.evil_arg');
+SELECT * FROM freshet.verify_sink('sec.evil_arg');
 SET SESSION AUTHORIZATION regress_freshet_owner;
 SELECT freshet.create_sink('sec.evil_key', 'SELECT sec.evil(kind, id) AS k, count(*) FROM sec.evil_source WHERE sec.evil(kind, id) > 0 GROUP BY 1');
 SELECT freshet.create_sink('sec.evil_copy', 'SELECT id, sec.evil(kind, id) AS k FROM sec.evil_source');
 SELECT freshet.create_sink('sec.evil_window', 'SELECT window_start, count(*) FROM sec.evil_source, freshet.tumble(to_timestamp(sec.evil(kind, id)), ''1 hour'') GROUP BY 1');
 SELECT freshet.create_sink('sec.evil_max', 'SELECT max(sec.evil(kind, id)) FROM sec.evil_source');
+-- constants, computed when the plan is made
+SELECT freshet.create_sink('sec.evil_const', 'SELECT count(*) FILTER (WHERE sec.evil(''whoami'', 1) = 1) FROM sec.evil_source WHERE sec.evil(''whoami'', 2) = 2');
 RESET SESSION AUTHORIZATION;
-SELECT check_sink('sec.evil_key'), check_sink('sec.evil_copy'), check_sink('sec.evil_window'), check_sink('sec.evil_max');
+SELECT relid, sink_state(relid), v.* FROM freshet.sink, freshet.verify_sink(relid) v WHERE relid::text LIKE 'sec.evil%' ORDER BY relid;
 INSERT INTO sec.evil_source VALUES (3, 'super');
 SELECT sink_state(sink) FROM unnest('{sec.evil_key, sec.evil_copy, sec.evil_window, sec.evil_max}'::regclass[]) sink;
 SELECT rolsuper FROM pg_roles WHERE rolname = 'regress_freshet_owner';
@@ -308,7 +331,6 @@ DROP TRIGGER _freshet_refuse_write ON sec.sink;
 RESET SESSION AUTHORIZATION;
 -- a search_path of the owner's does not lead astray
 SET SESSION AUTHORIZATION regress_freshet_owner;
-CREATE FUNCTION sec.count() RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION sec.lower(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT ''shadow''';
 SET search_path = sec, pg_catalog;
 SELECT freshet.create_sink('shadow', 'SELECT lower(secret) AS l, pg_catalog.lower(secret) AS l2, count(*) FROM source GROUP BY 1, 2');

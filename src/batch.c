@@ -95,6 +95,7 @@ typedef struct Batch
 	TimestampTz newest_commit;
 	XLogRecPtr	end;			/* decoded up to here */
 	List	   *runs;			/* SinkRun * */
+	List	   *hungry;			/* those to be fed the part, see feed_runs() */
 	List	   *unknown;		/* OIDs of sinks whose source changed in a way
 								 * that the log does not tell */
 	ChangeSet  *emitted;		/* changes of sinks by this batch */
@@ -360,7 +361,7 @@ go_on_filling(Sink *sink, Batch *batch, List *lists, List *leaves)
 	backfill_keep(sink, lists);
 	if (!batch->last_part || (all = backfill_kept(sink)) == NIL)
 		return;
-	delta_feed(get_run(batch, sink, leaves)->run, all);
+	delta_feed(list_make1(get_run(batch, sink, leaves)->run), all, &current_sink);
 	finish_run(batch, find_run(batch, sink));
 	count_filled(sink);
 	backfill_end(sink);
@@ -460,9 +461,7 @@ maintain_sink(Sink *sink, Batch *batch)
 	if (!fill)
 	{
 		if (lists != NIL)
-			delta_feed(get_run(batch, sink, leaves)->run, lists);
-		if (batch->last_part && find_run(batch, sink) != NULL)
-			finish_run(batch, find_run(batch, sink));
+			batch->hungry = lappend(batch->hungry, get_run(batch, sink, leaves));
 	}
 	else if (backfill_is_running(sink))
 		go_on_filling(sink, batch, lists, leaves);
@@ -470,7 +469,44 @@ maintain_sink(Sink *sink, Batch *batch)
 		fill_sink(sink, batch, leaves);
 }
 
-/* Maintain the sinks by the part that was decoded. */
+/* Feed the runs that are hungry, those of one source together. */
+static void
+feed_runs(Batch *batch)
+{
+	while (batch->hungry != NIL)
+	{
+		Oid			source = ((SinkRun *) linitial(batch->hungry))->sink->plan->source;
+		List	   *together = NIL;
+		List	   *others = NIL;
+		ListCell   *lc;
+
+		foreach(lc, batch->hungry)
+		{
+			SinkRun    *run = lfirst(lc);
+
+			if (run->sink->plan->source == source)
+				together = lappend(together, run->run);
+			else
+				others = lappend(others, run);
+		}
+		delta_feed(together, source_lists(batch, source), &current_sink);
+		current_sink = InvalidOid;
+		batch->hungry = others;
+	}
+}
+
+static void
+maintain_one(Sink *sink, Batch *batch)
+{
+	current_sink = sink->relid;
+	maintain_sink(sink, batch);
+	current_sink = InvalidOid;
+}
+
+/*
+ * Maintain the sinks by the part that was decoded.  What is over tables is
+ * fed together; what is over sinks follows one by one when those are written.
+ */
 static void
 maintain_sinks(Batch *batch)
 {
@@ -487,16 +523,26 @@ maintain_sinks(Batch *batch)
 	backfill_check(batch->sinks);
 	foreach(lc, batch->sinks)
 	{
-		Sink	   *sink = lfirst(lc);
+		if (!((Sink *) lfirst(lc))->source_is_sink)
+			maintain_one(lfirst(lc), batch);
+	}
+	feed_runs(batch);
+	if (!batch->last_part)
+		return;
 
-		current_sink = sink->relid;
-		maintain_sink(sink, batch);
-		current_sink = InvalidOid;
+	finish_runs(batch);
+	foreach(lc, batch->sinks)
+	{
+		if (((Sink *) lfirst(lc))->source_is_sink)
+		{
+			maintain_one(lfirst(lc), batch);
+			feed_runs(batch);
+			finish_runs(batch);
+		}
 	}
 
 	/* those that were not filled now have been set building */
-	if (batch->last_part)
-		rebuild_all = false;
+	rebuild_all = false;
 }
 
 /* Counters of sinks that are gone. */
@@ -707,6 +753,9 @@ batch_run(BatchOutcome *outcome)
 	wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+
+	/* whatever a user's function did, no lock of the session's survives */
+	LockReleaseAll(USER_LOCKMETHOD, true);
 	if (outcome->nothing_to_do)
 		return;
 

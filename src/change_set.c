@@ -15,6 +15,10 @@
  * order, one at a time.  Nothing is ever changed or removed, so reading is
  * repeatable: each sink that needs the list iterates over it anew.
  *
+ * Chunks of the largest size come from a small pool and go back to it: under
+ * load, a batch after another, returning the memory and getting it again
+ * would cost more than copying the rows.
+ *
  * A row is stored as its heap tuple, headers included, so that adding one
  * costs a copy and reading one nothing.  Values stored out of line have been
  * made inline by the caller.
@@ -31,6 +35,7 @@
 
 #define MIN_CHUNK_SIZE		((Size) 8192)
 #define MAX_CHUNK_SIZE		((Size) 262144)
+#define POOL_CHUNKS			16
 
 typedef struct Chunk
 {
@@ -75,6 +80,27 @@ static List *all_sets = NIL;
 static uint64 last_serial = 0;
 static Size memory_used = 0;
 
+/* Unused chunks of MAX_CHUNK_SIZE, in TopMemoryContext. */
+static char *pool[POOL_CHUNKS];
+static int	npool = 0;
+
+static char *
+alloc_chunk(ChangeList *list, Size size)
+{
+	if (size == MAX_CHUNK_SIZE)
+		return npool > 0 ? pool[--npool] : MemoryContextAlloc(TopMemoryContext, size);
+	return MemoryContextAllocHuge(list->context, size);
+}
+
+static void
+free_chunk(Chunk *chunk)
+{
+	if (chunk->size == MAX_CHUNK_SIZE && npool < POOL_CHUNKS)
+		pool[npool++] = chunk->data;
+	else
+		pfree(chunk->data);
+}
+
 ChangeSet *
 change_set_create(void)
 {
@@ -101,6 +127,8 @@ change_set_destroy(ChangeSet *set)
 		ChangeList *list = lfirst(lc);
 
 		memory_used -= list->memory;
+		for (int i = 0; i < list->nchunks; i++)
+			free_chunk(&list->chunks[i]);
 		if (list->file != NULL)
 			BufFileClose(list->file);
 	}
@@ -175,7 +203,7 @@ spill_list(ChangeList *list)
 		BufFileWrite(list->file, &chunk->used, sizeof(chunk->used));
 		BufFileWrite(list->file, chunk->data, chunk->used);
 		list->max_file_chunk = Max(list->max_file_chunk, chunk->used);
-		pfree(chunk->data);
+		free_chunk(chunk);
 	}
 	BufFileTell(list->file, &list->end_fileno, &list->end_offset);
 
@@ -238,7 +266,7 @@ extend_list(ChangeList *list, Size len)
 	}
 
 	chunk = &list->chunks[list->nchunks];
-	chunk->data = MemoryContextAllocHuge(list->context, size);
+	chunk->data = alloc_chunk(list, size);
 	chunk->size = size;
 	chunk->used = 0;
 	list->nchunks++;

@@ -55,16 +55,65 @@ delta_fill(DeltaRun *run, SinkStats *stats)
 	MemoryContextSwitchTo(oldcontext);
 }
 
-void
-delta_feed(DeltaRun *run, List *lists)
+/* The runs of one sandbox. */
+static void
+feed_together(List *runs, List *lists, Oid *blame)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
+	DeltaRun   *first = linitial(runs);
+	FeedTarget *targets = palloc(list_length(runs) * sizeof(FeedTarget));
 	SinkSandbox sandbox;
+	int64		changes;
+	ListCell   *lc;
 
-	sink_enter_sandbox(run->sink, run->sink->definer, &sandbox);
-	run->changes += feed_changes(run->sink, lists, run->consumer);
+	foreach(lc, runs)
+	{
+		DeltaRun   *run = lfirst(lc);
+
+		targets[foreach_current_index(lc)].sink = run->sink;
+		targets[foreach_current_index(lc)].consumer = run->consumer;
+	}
+
+	sink_enter_sandbox(first->sink, first->sink->definer, &sandbox);
+	changes = feed_changes(targets, list_length(runs), lists, blame);
 	sink_leave_sandbox(&sandbox);
+
+	foreach(lc, runs)
+		((DeltaRun *) lfirst(lc))->changes += changes;
+}
+
+/*
+ * Each row is read and taken apart once for all sinks, as far as they share a
+ * sandbox.
+ */
+void
+delta_feed(List *runs, List *lists, Oid *blame)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet feed",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	List	   *left = list_copy(runs);
+
+	while (left != NIL)
+	{
+		DeltaRun   *first = linitial(left);
+		List	   *together = NIL;
+		List	   *others = NIL;
+		ListCell   *lc;
+
+		foreach(lc, left)
+		{
+			DeltaRun   *run = lfirst(lc);
+
+			if (sink_same_sandbox(first->sink, run->sink))
+				together = lappend(together, run);
+			else
+				others = lappend(others, run);
+		}
+		feed_together(together, lists, blame);
+		left = others;
+	}
 	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
 }
 
 static void

@@ -8,7 +8,7 @@
  *
  *		run = delta_begin(sink, leaves, emit);
  *		delta_fill(run, stats);			or
- *		delta_feed(run, lists);			as often as there are changes
+ *		delta_feed(runs, lists, ...);	as often as there are changes
  *		delta_finish(run, &result);		or delta_discard(run)
  *
  * Several runs may be open at once.  What users define is evaluated in the
@@ -47,8 +47,12 @@ extern DeltaRun *delta_begin(Sink *sink, List *leaves, ChangeSet *emit);
 /* Compute the sink anew from the source's rows; stats may be NULL. */
 extern void delta_fill(DeltaRun *run, SinkStats *stats);
 
-/* Fold changes of the source: List of ChangeList *. */
-extern void delta_feed(DeltaRun *run, List *lists);
+/*
+ * Fold changes of the source (List of ChangeList *) into runs (List of
+ * DeltaRun *) whose sinks have the same source.  *blame is the sink at work at
+ * any time.
+ */
+extern void delta_feed(List *runs, List *lists, Oid *blame);
 
 /* Write what has changed, and end the run. */
 extern void delta_finish(DeltaRun *run, MaintainResult *result);

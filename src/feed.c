@@ -47,8 +47,18 @@ check_identity(const Sink *sink, const ChangeLayout *layout)
 												get_rel_name(sink->plan->source)))));
 }
 
+static inline void
+feed_row(const FeedTarget *targets, int ntargets, TupleTableSlot *slot, int sign, Oid *blame)
+{
+	for (int i = 0; i < ntargets; i++)
+	{
+		*blame = targets[i].sink->relid;
+		targets[i].consumer->row(targets[i].consumer, slot, sign);
+	}
+}
+
 static void
-feed_list(const Sink *sink, ChangeList *list, RowConsumer *consumer)
+feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 {
 	ChangeIterator it;
 	Change		change;
@@ -68,7 +78,11 @@ feed_list(const Sink *sink, ChangeList *list, RowConsumer *consumer)
 
 		if (change.kind == CHANGE_TRUNCATE)
 		{
-			consumer->truncate(consumer);
+			for (int i = 0; i < ntargets; i++)
+			{
+				*blame = targets[i].sink->relid;
+				targets[i].consumer->truncate(targets[i].consumer);
+			}
 			continue;
 		}
 
@@ -82,28 +96,32 @@ feed_list(const Sink *sink, ChangeList *list, RowConsumer *consumer)
 		}
 		if (!checked && (change.has_old || change.kind != CHANGE_ROW))
 		{
-			check_identity(sink, layout);
+			for (int i = 0; i < ntargets; i++)
+			{
+				*blame = targets[i].sink->relid;
+				check_identity(targets[i].sink, layout);
+			}
 			checked = true;
 		}
 
-		/* columns that the sink uses are those of the identity: no change */
+		/* columns that the sinks use are those of the identity: no change */
 		if (change.kind == CHANGE_SAME_IDENTITY)
 			continue;
 		if (change.kind == CHANGE_BLIND_DELETE)
 		{
-			/* the sink uses no column at all: any row will do */
-			consumer->row(consumer, ExecStoreAllNullTuple(slot), -1);
+			/* the sinks use no column at all: any row will do */
+			feed_row(targets, ntargets, ExecStoreAllNullTuple(slot), -1, blame);
 			continue;
 		}
 		if (change.has_old)
 		{
 			ExecStoreHeapTuple(&change.old, slot, false);
-			consumer->row(consumer, slot, -1);
+			feed_row(targets, ntargets, slot, -1, blame);
 		}
 		if (change.has_new)
 		{
 			ExecStoreHeapTuple(&change.new, slot, false);
-			consumer->row(consumer, slot, 1);
+			feed_row(targets, ntargets, slot, 1, blame);
 		}
 	}
 	change_iterator_end(&it);
@@ -112,14 +130,14 @@ feed_list(const Sink *sink, ChangeList *list, RowConsumer *consumer)
 }
 
 int64
-feed_changes(const Sink *sink, List *lists, RowConsumer *consumer)
+feed_changes(const FeedTarget *targets, int ntargets, List *lists, Oid *blame)
 {
 	int64		count = 0;
 	ListCell   *lc;
 
 	foreach(lc, lists)
 	{
-		feed_list(sink, lfirst(lc), consumer);
+		feed_list(targets, ntargets, lfirst(lc), blame);
 		count += change_list_count(lfirst(lc));
 	}
 	return count;

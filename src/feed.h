@@ -25,12 +25,20 @@ typedef struct RowConsumer
 	void		(*truncate) (struct RowConsumer *consumer);
 } RowConsumer;
 
+/* A sink over the source whose changes are fed, and what takes them. */
+typedef struct FeedTarget
+{
+	const Sink *sink;
+	RowConsumer *consumer;
+} FeedTarget;
+
 /*
- * Rows of the change lists (List of ChangeList *) in order.  Raises an error
- * if an old row lacks a column that the sink uses.  Returns the number of
- * changes.
+ * Rows of the change lists (List of ChangeList *) in order, each to all
+ * targets, which have the same source.  Raises an error if an old row lacks a
+ * column that a sink uses.  *blame is the sink at work at any time.  Returns
+ * the number of changes.
  */
-extern int64 feed_changes(const Sink *sink, List *lists, RowConsumer *consumer);
+extern int64 feed_changes(const FeedTarget *targets, int ntargets, List *lists, Oid *blame);
 
 /*
  * All rows of the sink's source that the snapshot sees, added.  leaves: the

@@ -532,6 +532,8 @@ sink_enter_sandbox(const Sink *sink, Oid userid, SinkSandbox *sandbox)
 	GetUserIdAndSecContext(&sandbox->save_userid, &sandbox->save_sec_context);
 	SetUserIdAndSecContext(userid, sandbox->save_sec_context | SECURITY_RESTRICTED_OPERATION);
 	sandbox->save_nestlevel = NewGUCNestLevel();
+	sandbox->save_read_only = XactReadOnly;
+	XactReadOnly = true;
 
 	set_setting("search_path", "pg_catalog, pg_temp");
 	for (int i = 0; i < sink->nsettings; i++)
@@ -541,6 +543,21 @@ sink_enter_sandbox(const Sink *sink, Oid userid, SinkSandbox *sandbox)
 void
 sink_leave_sandbox(const SinkSandbox *sandbox)
 {
+	XactReadOnly = sandbox->save_read_only;
 	AtEOXact_GUC(false, sandbox->save_nestlevel);
 	SetUserIdAndSecContext(sandbox->save_userid, sandbox->save_sec_context);
+}
+
+bool
+sink_same_sandbox(const Sink *a, const Sink *b)
+{
+	if (a->definer != b->definer || a->nsettings != b->nsettings)
+		return false;
+	for (int i = 0; i < a->nsettings; i++)
+	{
+		if (strcmp(a->setting_names[i], b->setting_names[i]) != 0 ||
+			strcmp(a->setting_values[i], b->setting_values[i]) != 0)
+			return false;
+	}
+	return true;
 }

@@ -92,18 +92,24 @@ extern void sink_set_state(Sink *sink, SinkState state, const char *error);
 
 /*
  * Enter and leave the sandbox in which a definition or a sink's table is
- * evaluated: user, security-restricted operation, search_path, recorded
- * settings.  Nesting is not allowed; an error's abort leaves it too.
+ * evaluated: user, security-restricted operation, read-only transaction (for
+ * SQL: what it wrote would carry the worker's origin and be lost to other
+ * sinks), search_path, recorded settings.  Nesting is not allowed; an error's
+ * abort leaves it too.
  */
 typedef struct SinkSandbox
 {
 	Oid			save_userid;
 	int			save_sec_context;
 	int			save_nestlevel;
+	bool		save_read_only;
 } SinkSandbox;
 
 extern void sink_enter_sandbox(const Sink *sink, Oid userid, SinkSandbox *sandbox);
 extern void sink_leave_sandbox(const SinkSandbox *sandbox);
+
+/* Is the sandbox of the definer the same for both? */
+extern bool sink_same_sandbox(const Sink *a, const Sink *b);
 
 /* Delete the states of sinks that are gone (worker only); cheap if none is.
  * Writes, so after the decoding. */

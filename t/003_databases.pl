@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $node = new_freshet_node('databases', 'freshet.max_workers' => 6);
+my $node = new_freshet_node('databases', 'freshet.max_workers' => 4);
 
 sub set_up
 {
@@ -226,7 +226,7 @@ is_alive('postgres', 'the database that is left');
 # ---------------------------------------------------------------------------
 
 # Databases that came and went have left their places.
-foreach my $n (1 .. 8)
+foreach my $n (1 .. 4)
 {
 	create_database($node, "short$n");
 	$node->safe_psql("short$n", q{
@@ -237,7 +237,7 @@ foreach my $n (1 .. 8)
 }
 is_alive('postgres', 'after databases that came and went');
 
-my @many = map { "many$_" } (1 .. 6);
+my @many = map { "many$_" } (1 .. 4);
 foreach my $db (@many)
 {
 	create_database($node, $db);
@@ -246,10 +246,10 @@ foreach my $db (@many)
 		SELECT freshet.create_sink('total', 'SELECT count(*) AS count FROM src')});
 }
 like($err, qr/freshet\.max_workers/, 'one database too many is told so');
-is_alive($_, "the other, $_") foreach qw(postgres many1 many5);
-$node->append_conf('postgresql.conf', 'freshet.max_workers = 8');
+is_alive($_, "the other, $_") foreach qw(postgres many1 many3);
+$node->append_conf('postgresql.conf', 'freshet.max_workers = 5');
 $node->restart;
-is_alive('many6', 'and has a worker with a higher limit');
+is_alive('many4', 'and has a worker with a higher limit');
 is_alive('many1', 'as the others have');
 
 # ---------------------------------------------------------------------------
