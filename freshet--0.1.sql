@@ -260,6 +260,19 @@ EXECUTE FUNCTION freshet.on_sql_drop();
 COMMENT ON EVENT TRIGGER freshet_on_sql_drop IS
 'removes dropped sinks from freshet''s catalogue';
 
+CREATE FUNCTION freshet.on_ddl_end()
+RETURNS event_trigger
+AS 'MODULE_PATHNAME', 'freshet_on_ddl_end'
+LANGUAGE C;
+COMMENT ON FUNCTION freshet.on_ddl_end() IS
+'internal: gives new partitions of a source its replica identity';
+
+CREATE EVENT TRIGGER freshet_on_ddl_end ON ddl_command_end
+WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+EXECUTE FUNCTION freshet.on_ddl_end();
+COMMENT ON EVENT TRIGGER freshet_on_ddl_end IS
+'gives new partitions of a source its replica identity';
+
 --
 -- Views
 --
