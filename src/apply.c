@@ -37,6 +37,7 @@
 
 #include "apply.h"
 #include "decoder.h"
+#include "worker.h"
 
 /*
  * Does the index serve to find a row by the keys of the plan?  Its columns
@@ -143,7 +144,8 @@ writer_open(Sink *sink, ChangeSet *emit)
 
 	writer->sink = sink;
 	writer->emit = sink->has_dependants ? emit : NULL;
-	writer->rel = table_open(sink->relid, RowExclusiveLock);
+	worker_lock_relation(sink->relid, RowExclusiveLock);
+	writer->rel = table_open(sink->relid, NoLock);
 
 	writer->estate = CreateExecutorState();
 	writer->result_rel = makeNode(ResultRelInfo);

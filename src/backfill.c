@@ -359,14 +359,14 @@ backfill_kept(Sink *sink)
 {
 	FillTask	task = get_task();
 
+	if (task == FILL_TASK_FAILED && !worker_error_is_lasting(MyWorkerSlot->fill_sqlerrcode))
+		worker_retry(MyWorkerSlot->fill_sqlerrcode, MyWorkerSlot->fill_error);
 	if (task == FILL_TASK_FAILED)
 		ereport(ERROR,
 				(errcode(MyWorkerSlot->fill_sqlerrcode),
 				 errmsg("%s", MyWorkerSlot->fill_error)));
 	if (task == FILL_TASK_RUNNING && filler_has_stopped() && get_task() == FILL_TASK_RUNNING)
-		ereport(ERROR,
-				(errcode(ERRCODE_ADMIN_SHUTDOWN),
-				 errmsg("the filler of a sink was terminated")));
+		worker_retry(ERRCODE_ADMIN_SHUTDOWN, "the filler of a sink was terminated");
 
 	if (!done_before_snapshot)
 		return NIL;
@@ -402,7 +402,7 @@ fill_sink(Oid relid)
 	DeltaRun   *run;
 	Sink	   *sink;
 
-	LockRelationOid(relid, ShareRowExclusiveLock);
+	worker_lock_relation(relid, ShareRowExclusiveLock);
 	sink = sink_get(relid);
 	sink_make_plan(sink);
 	run = delta_begin(sink, feed_leaves(sink->plan->source), NULL);

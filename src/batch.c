@@ -673,7 +673,7 @@ start_transaction(void)
 bool
 batch_lock_no_sink(void)
 {
-	LockRelationOid(freshet_catalog_relid("sink"), ShareLock);
+	worker_lock_relation(freshet_catalog_relid("sink"), ShareLock);
 	return !sink_catalog_any();
 }
 

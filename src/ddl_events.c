@@ -141,7 +141,8 @@ partitions_to_identify(void)
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
 						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
-	if (SPI_execute(partitions_query, true, 0) != SPI_OK_SELECT)
+	/* not read-only: what the command has done must be seen */
+	if (SPI_execute(partitions_query, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the partitions of sources");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

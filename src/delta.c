@@ -19,6 +19,7 @@ struct DeltaRun
 	Sink	   *sink;
 	const DeltaMethods *methods;
 	RowConsumer *consumer;
+	List	   *leaves;
 	MemoryContext context;
 	int64		changes;
 };
@@ -33,6 +34,7 @@ delta_begin(Sink *sink, List *leaves, ChangeSet *emit)
 	SinkSandbox sandbox;
 
 	run->sink = sink;
+	run->leaves = leaves;
 	run->context = context;
 	run->methods = sink->plan->shape == DELTA_ROLLUP ? &rollup_methods : &copy_methods;
 
@@ -49,6 +51,7 @@ delta_fill(DeltaRun *run, SinkStats *stats)
 	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
 	SinkSandbox sandbox;
 
+	feed_check_source(run->sink, run->leaves);
 	sink_enter_sandbox(run->sink, run->sink->definer, &sandbox);
 	run->methods->fill(run->consumer, stats);
 	sink_leave_sandbox(&sandbox);

@@ -52,6 +52,8 @@ accumulate(FunctionCallInfo fcinfo, AggKind kind)
 
 	desc.kind = kind;
 	desc.argtype = kind == AGG_SUM_FLOAT4 ? FLOAT4OID : FLOAT8OID;
+	desc.typlen = kind == AGG_SUM_FLOAT4 ? sizeof(float4) : sizeof(float8);
+	desc.typbyval = true;
 	oldcontext = MemoryContextSwitchTo(context);
 	if (PG_ARGISNULL(0))
 	{

@@ -12,9 +12,11 @@
  */
 #include "freshet.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/tupconvert.h"
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -25,6 +27,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "change_set.h"
 #include "feed.h"
@@ -186,14 +190,45 @@ feed_relation(Relation rel, Relation root, Snapshot snapshot, RowConsumer *consu
 	return count;
 }
 
+/* The newest row of pg_class tells when the table got its present file. */
+static void
+check_not_rewritten(Oid relid)
+{
+	HeapTuple	tuple;
+	TransactionId xmin;
+
+	worker_lock_relation(relid, AccessShareLock);
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+	ReleaseSysCache(tuple);
+	if (TransactionIdIsNormal(xmin) && !TransactionIdIsCurrentTransactionId(xmin) &&
+		XidInMVCCSnapshot(xmin, GetActiveSnapshot()))
+		worker_retry(ERRCODE_T_R_SERIALIZATION_FAILURE,
+					 "a table was altered while a sink was about to read it");
+}
+
+void
+feed_check_source(const Sink *sink, List *leaves)
+{
+	ListCell   *lc;
+
+	check_not_rewritten(sink->plan->source);
+	foreach(lc, leaves)
+		check_not_rewritten(lfirst_oid(lc));
+}
+
 int64
 feed_table(const Sink *sink, List *leaves, Snapshot snapshot, RowConsumer *consumer,
 		   SinkStats *stats)
 {
-	Relation	root = table_open(sink->plan->source, AccessShareLock);
+	Relation	root;
 	int64		count = 0;
 	ListCell   *lc;
 
+	feed_check_source(sink, leaves);
+	root = table_open(sink->plan->source, NoLock);
 	if (root->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		count = feed_relation(root, root, snapshot, consumer, stats);
 

@@ -41,6 +41,14 @@ typedef struct FeedTarget
 extern int64 feed_changes(const FeedTarget *targets, int ntargets, List *lists, Oid *blame);
 
 /*
+ * Lock what feed_table() reads, and make sure that the active snapshot sees
+ * all of its rows: a table that was truncated or rewritten since looks empty
+ * to older snapshots.  Ends the batch, to be tried again with a newer
+ * snapshot, if so.
+ */
+extern void feed_check_source(const Sink *sink, List *leaves);
+
+/*
  * All rows of the sink's source that the snapshot sees, added.  leaves: the
  * partitions, if the source is partitioned.  Counts in stats if not NULL.
  */

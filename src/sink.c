@@ -42,6 +42,7 @@
 
 #include "analyze.h"
 #include "sink_catalog.h"
+#include "worker.h"
 
 /* Counted by the callbacks; never zero once they are registered. */
 static uint64 invalidations = 1;
@@ -456,9 +457,9 @@ sink_make_plan(Sink *sink)
 	sink->definer = relation_owner(sink->viewid);
 
 	/* the locks also bring the invalidations of changes that S may see */
-	LockRelationOid(sink->relid, AccessShareLock);
+	worker_lock_relation(sink->relid, AccessShareLock);
 	foreach(lc, sink->sources)
-		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+		worker_lock_relation(lfirst_oid(lc), AccessShareLock);
 
 	oldcontext = MemoryContextSwitchTo(sink->context);
 	sink_enter_sandbox(sink, sink->definer, &sandbox);

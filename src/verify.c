@@ -537,6 +537,11 @@ freshet_verify_sink(PG_FUNCTION_ARGS)
 
 	shmem_require_setup();
 	PreventCommandDuringRecovery("freshet.verify_sink()");
+	if (freshet_is_worker)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot execute %s within a worker of freshet",
+						"freshet.verify_sink()")));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 

@@ -185,6 +185,10 @@ static void
 check_may_wait(void)
 {
 	shmem_require_setup();
+	if (freshet_is_worker)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot execute %s within a worker of freshet", "freshet.wait()")));
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

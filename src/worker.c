@@ -11,8 +11,14 @@
  * There is one way out of every error: abort the batch, free the decoding
  * context, decode again from the stored progress.  If a sink was being
  * maintained and the error is of the kind that comes back, the sink is set
- * failed and left out, and the others go on at once; any other error is tried
- * again after a pause that doubles up to a minute.
+ * failed and left out, and the others go on at once.  Other errors are tried
+ * again after a pause that doubles up to a minute; but a sink that is to blame
+ * for several of them in a row is set failed too, for its definition can raise
+ * whatever it likes.
+ *
+ * Table locks are waited for half a second, less than deadlock_timeout: the
+ * worker holds locks on the sinks that it has written, and if it and a user's
+ * DDL wait for each other, the one to give way is the worker.
  *
  * The worker ends when the extension or the last sink is dropped, and then
  * takes slot and origin with it; and when a command on its database (DROP
@@ -37,6 +43,7 @@
 #include "replication/origin.h"
 #include "replication/slot.h"
 #include "storage/ipc.h"
+#include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -58,17 +65,43 @@
 #define RETRY_MS			10
 #define MIN_BACKOFF_MS		1000
 #define MAX_BACKOFF_MS		60000
+#define MIN_RETRY_MS		50		/* when nobody is to blame */
+#define MAX_RETRY_MS		2000
+#define LAG_CHECK_MS		5000
+#define MAX_BLAMES			5
 
 WorkerSlot *MyWorkerSlot = NULL;
 pid_t		worker_pid = 0;
 
 static int	backoff_ms = 0;
 
+/* Set before an error that is nobody's fault. */
+static bool retrying = false;
+
+/* The sink to blame for the last errors in a row, and how many. */
+static Oid	blamed_sink = InvalidOid;
+static int	blames = 0;
+
 void
 worker_check_stop(void)
 {
 	if (freshet_is_worker && (MyWorkerSlot->stop || MyWorkerSlot->pid != worker_pid))
 		proc_exit(0);
+}
+
+void
+worker_lock_relation(Oid relid, LOCKMODE lockmode)
+{
+	retrying = freshet_is_worker;
+	LockRelationOid(relid, lockmode);
+	retrying = false;
+}
+
+void
+worker_retry(int sqlerrcode, const char *message)
+{
+	retrying = freshet_is_worker;
+	ereport(ERROR, (errcode(sqlerrcode), errmsg("%s", message)));
 }
 
 static void
@@ -124,7 +157,8 @@ worker_set_session(void)
 		/* a lost commit is decoded again */
 		{"synchronous_commit", "off"},
 		{"statement_timeout", "0"},
-		{"lock_timeout", "0"},
+		/* see the head of this file */
+		{"lock_timeout", "500ms"},
 		{"max_parallel_workers_per_gather", "0"},
 		{"default_transaction_read_only", "off"},
 		{"transaction_timeout", "0"},
@@ -215,10 +249,13 @@ ensure_slot(void)
 static void
 check_wal_lag(void)
 {
+	static TimestampTz checked_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
 	uint64		lag;
 
-	if (freshet_max_wal_lag < 0)
+	if (freshet_max_wal_lag < 0 || !TimestampDifferenceExceeds(checked_at, now, LAG_CHECK_MS))
 		return;
+	checked_at = now;
 	lag = decoder_slot_lag();
 	if (lag <= (uint64) freshet_max_wal_lag * 1024 * 1024)
 		return;
@@ -242,9 +279,8 @@ check_wal_lag(void)
  * Errors
  */
 
-/* Would the same batch fail again in the same way? */
-static bool
-error_is_lasting(int sqlerrcode)
+bool
+worker_error_is_lasting(int sqlerrcode)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
@@ -268,35 +304,56 @@ note_error(const char *message)
 }
 
 static void
+back_off(int min_ms, int max_ms)
+{
+	backoff_ms = backoff_ms == 0 ? min_ms : Min(backoff_ms * 2, max_ms);
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	MyWorkerSlot->state = WORKER_BACKOFF;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+}
+
+/* Is the sink to be set failed for the error that arose in it? */
+static bool
+is_to_fail(Oid sink, int sqlerrcode)
+{
+	if (!OidIsValid(sink))
+		return false;
+	blames = sink == blamed_sink ? blames + 1 : 1;
+	blamed_sink = sink;
+	return worker_error_is_lasting(sqlerrcode) || blames >= MAX_BLAMES;
+}
+
+static void
 recover_from_error(MemoryContext context)
 {
 	ErrorData  *error;
 	Oid			sink;
+	bool		retry = retrying;
 
 	HOLD_INTERRUPTS();
+	retrying = false;
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
-	EmitErrorReport();
+	if (!retry)
+		EmitErrorReport();
 	FlushErrorState();
 	AbortOutOfAnyTransaction();
+	LockReleaseAll(USER_LOCKMETHOD, true);
 	sink = batch_abandon();
 	MemoryContextSwitchTo(context);
 	note_error(error->message);
 	RESUME_INTERRUPTS();
 
-	if (OidIsValid(sink) && error_is_lasting(error->sqlerrcode))
+	if (retry)
+		back_off(MIN_RETRY_MS, MAX_RETRY_MS);
+	else if (is_to_fail(sink, error->sqlerrcode))
 	{
 		batch_fail_sink(sink, error->detail == NULL ? error->message :
 						psprintf("%s: %s", error->message, error->detail));
 		pg_atomic_write_u32(&MyWorkerSlot->wakeup, 1);
 	}
 	else
-	{
-		backoff_ms = backoff_ms == 0 ? MIN_BACKOFF_MS : Min(backoff_ms * 2, MAX_BACKOFF_MS);
-		SpinLockAcquire(&MyWorkerSlot->mutex);
-		MyWorkerSlot->state = WORKER_BACKOFF;
-		SpinLockRelease(&MyWorkerSlot->mutex);
-	}
+		back_off(MIN_BACKOFF_MS, MAX_BACKOFF_MS);
 	FreeErrorData(error);
 }
 
@@ -375,13 +432,12 @@ run_and_wait(void)
 	ensure_slot();
 	batch_run(&outcome);
 	backoff_ms = 0;
+	blamed_sink = InvalidOid;
+	check_wal_lag();
 	if (outcome.nothing_to_do)
 		give_up();
 	if (outcome.behind)
-	{
-		check_wal_lag();
 		return;
-	}
 	if (outcome.retry)
 	{
 		pause_for(RETRY_MS);

@@ -10,7 +10,7 @@ use FreshetTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seconds = scaled(25);
+my $seconds = scaled(15);
 my $node = new_freshet_node(
 	'load',
 	'deadlock_timeout' => '50ms',

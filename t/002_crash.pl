@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $rounds = scaled(12);
+my $rounds = scaled(9);
 my $seed = $ENV{FRESHET_TEST_SEED} // time();
 srand($seed);
 note("FRESHET_TEST_SEED=$seed");

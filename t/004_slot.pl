@@ -15,7 +15,9 @@ my $node = new_freshet_node(
 	'slot',
 	max_wal_size => '64MB',
 	min_wal_size => '32MB',
-	checkpoint_timeout => '1h');
+	checkpoint_timeout => '1h',
+	# its commits are commits
+	autovacuum => 'off');
 
 $node->safe_psql(
 	'postgres', q{
@@ -49,9 +51,12 @@ sub slots
 # ---------------------------------------------------------------------------
 
 is_exact('filled');
+$node->safe_psql('postgres', 'VACUUM');
 $node->safe_psql('postgres', 'CHECKPOINT');
+wait_for_freshet($node);
 sleep(1);
 my $look = 'SELECT pg_current_wal_lsn(), (SELECT batches FROM freshet.worker)';
+$node->safe_psql('postgres', $look) for 1 .. 2;
 my $before = $node->safe_psql('postgres', $look);
 sleep(3);
 # (a snapshot of running transactions may be logged: 15 s at least in between)
@@ -195,6 +200,7 @@ $node->reload;
 
 $node->safe_psql('postgres', q{CREATE INDEX by_count ON a_groups (count); GRANT SELECT ON a_groups TO PUBLIC});
 is_exact('before the dump');
+$node->safe_psql('postgres', 'TRUNCATE other');
 my $dump = $node->basedir . '/dump';
 $node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('postgres') ], 'pg_dump');
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
