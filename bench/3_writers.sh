@@ -30,7 +30,7 @@ full_speed() {
 }
 
 run() {
-	local n which rounds=${ROUNDS:-4} lags=
+	local n which order rounds=${ROUNDS:-4} lags=
 	local -A medians=() p99s=() speeds=()
 
 	heading "3. Writers, with and without three sinks; $rounds rounds of $SECONDS_EACH s each"
@@ -38,16 +38,20 @@ run() {
 	sql -c "CALL insert_orders(1, 100000)"
 	writer_scripts
 	for ((n = 0; n < rounds; n++)); do
-		# with, without, without, with, ...
-		for which in $([ $((n % 2)) = 0 ] && say with without || say without with); do
-			if [ $which = with ]; then create_sinks; else sql -c "CALL drop_sinks()"; sleep 1; fi
+		# in turns: the order is with, without, without, with, ...
+		order=(with without)
+		if [ $((n % 2)) = 1 ]; then order=(without with); fi
+		for which in "${order[@]}"; do
+			if [ "$which" = with ]; then create_sinks; fi
 			sql -c CHECKPOINT
-			fixed_rate $which
-			full_speed $which
-			if [ $which = with ]; then
+			fixed_rate "$which"
+			full_speed "$which"
+			if [ "$which" = with ]; then
 				sql -c "SELECT freshet.wait('10 min')" >/dev/null
 				check_sinks
 				sql -c "CALL drop_sinks()"
+				# the worker leaves, and drops its slot
+				sleep 1
 			fi
 		done
 	done

@@ -46,13 +46,11 @@ CREATE TABLE part_4 PARTITION OF part_source FOR VALUES FROM (300) TO (400);
 SELECT * FROM part_check;
 INSERT INTO part_source VALUES (600, 350, 't1', 3), (601, 351, 't2', 4);
 SELECT * FROM part_check;
-ALTER TABLE part_4 REPLICA IDENTITY FULL;
 UPDATE part_source SET x = 9 WHERE id = 600;
 DELETE FROM part_source WHERE id = 601;
 SELECT * FROM part_check;
 -- ATTACH and DETACH bring and take rows
 CREATE TABLE part_5 (LIKE part_source);
-ALTER TABLE part_5 REPLICA IDENTITY FULL;
 INSERT INTO part_5 SELECT i, 400 + i, 'five', i FROM generate_series(1, 10) i;
 ALTER TABLE part_source ATTACH PARTITION part_5 FOR VALUES FROM (400) TO (500);
 SELECT * FROM part_check;
@@ -118,8 +116,6 @@ SELECT freshet.create_sink('part_hash_sum', 'SELECT count(*), sum(v) FROM part_h
 SELECT check_sink('part_hash_sum');
 CREATE TABLE part_hash_0 PARTITION OF part_hash FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE part_hash_1 PARTITION OF part_hash FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-ALTER TABLE part_hash_0 REPLICA IDENTITY FULL;
-ALTER TABLE part_hash_1 REPLICA IDENTITY FULL;
 INSERT INTO part_hash SELECT i, i FROM generate_series(1, 100) i;
 UPDATE part_hash SET id = id + 1000, v = v + 1 WHERE id % 3 = 0;
 SELECT check_sink('part_hash_sum');

@@ -34,6 +34,7 @@ typedef enum ChangeKind
 typedef struct ChangeLayout
 {
 	TupleDesc	desc;
+	Oid			relid;			/* the table, or the partition, that was changed */
 	bool		identity_full;
 	Bitmapset  *identity_attrs; /* attnos; if not full */
 } ChangeLayout;

@@ -100,17 +100,19 @@ static void
 ensure_identity(const DeltaPlan *plan)
 {
 	List	   *insufficient = NIL;
+	bool		suffices = analyze_identity_suffices(plan, &insufficient);
 	ListCell   *lc;
-
-	if (analyze_identity_suffices(plan, &insufficient))
-		return;
 
 	foreach(lc, insufficient)
 	{
 		Oid			relid = lfirst_oid(lc);
 		char	   *name = api_relation_name(relid);
+		bool		owner = freshet_owns_relation(relid, GetUserId());
 
-		if (!freshet_owns_relation(relid, GetUserId()))
+		/* that of a partitioned table itself only tells new partitions theirs */
+		if (!owner && suffices)
+			continue;
+		if (!owner)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("replica identity of table %s lacks columns that the sink needs",

@@ -456,6 +456,7 @@ make_layout(DecodedRelation *entry, Relation rows_of, Relation identity_of, bool
 
 	layout = palloc(sizeof(ChangeLayout));
 	layout->desc = CreateTupleDescCopyConstr(RelationGetDescr(rows_of));
+	layout->relid = RelationGetRelid(identity_of);
 	layout->identity_full = full;
 	layout->identity_attrs = attrs;
 	entry->layouts = lappend(entry->layouts, layout);
@@ -782,6 +783,7 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	ResourceOwner owner = CurrentResourceOwner;
 	MemoryContext oldcontext = CurrentMemoryContext;
 	bool		flush_caches = catalogs_changed;
+	int			nrecords = 0;
 
 	memset(result, 0, sizeof(DecodeResult));
 	align_snapshot = snapshot;
@@ -813,7 +815,8 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 		/* replay in a subtransaction leaves both changed */
 		CurrentResourceOwner = owner;
 		MemoryContextSwitchTo(decoding->context);
-		worker_check_stop();
+		if ((++nrecords & 63) == 0)
+			worker_check_stop();
 		CHECK_FOR_INTERRUPTS();
 	}
 	MemoryContextSwitchTo(oldcontext);

@@ -38,17 +38,22 @@
 static void
 check_identity(const Sink *sink, const ChangeLayout *layout)
 {
+	Oid			relid = layout->relid;
+	char	   *name;
+
 	if (layout->identity_full || bms_is_subset(sink->plan->used_attrs, layout->identity_attrs))
 		return;
 
+	if (get_rel_name(relid) == NULL)
+		relid = sink->plan->source;
+	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("a row of \"%s\" was changed while its replica identity lacked columns "
-					"that the sink uses",
-					get_rel_name(sink->plan->source)),
-			 errhint("Run ALTER TABLE %s REPLICA IDENTITY FULL, then freshet.rebuild_sink().",
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(sink->plan->source)),
-												get_rel_name(sink->plan->source)))));
+			 errmsg("a row of %s was changed while its replica identity lacked columns that "
+					"the sink uses", name),
+			 errdetail("Run ALTER TABLE %s REPLICA IDENTITY FULL, then freshet.rebuild_sink().",
+					   name)));
 }
 
 static inline void

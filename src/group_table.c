@@ -68,12 +68,34 @@ prepare_hash_function(const KeySpec *key, FmgrInfo *finfo)
 	}
 }
 
+static bool
+is_window_column(const KeySpec *key, AttrNumber attno)
+{
+	const Var  *var = (const Var *) key->expr;
+
+	return IsA(var, Var) && var->varno == INNER_VAR && var->varattno == attno;
+}
+
+bool
+group_key_is_implied(const DeltaPlan *plan, int i)
+{
+	if (!is_window_column(&plan->keys[i], 2))
+		return false;
+	for (int k = 0; k < plan->nkeys; k++)
+	{
+		if (is_window_column(&plan->keys[k], 1))
+			return true;
+	}
+	return false;
+}
+
 void
 group_table_create(GroupTable *groups, const DeltaPlan *plan, Size size,
 				   MemoryContext table_context, MemoryContext entry_context,
 				   MemoryContext scratch_context)
 {
 	int			n = plan->nkeys;
+	int			ncompared = 0;
 	Oid		   *eqfuncs = palloc(n * sizeof(Oid));
 	FmgrInfo   *hashfuncs = palloc0(n * sizeof(FmgrInfo));
 	Oid		   *collations = palloc(n * sizeof(Oid));
@@ -84,17 +106,20 @@ group_table_create(GroupTable *groups, const DeltaPlan *plan, Size size,
 	{
 		const KeySpec *key = &plan->keys[i];
 
-		columns[i] = i + 1;
-		collations[i] = key->collation;
-		eqfuncs[i] = get_opcode(key->eqop);
-		prepare_hash_function(key, &hashfuncs[i]);
 		TupleDescInitEntry(desc, i + 1, NULL, key->type, key->typmod, 0);
 		TupleDescInitEntryCollation(desc, i + 1, key->collation);
+		if (group_key_is_implied(plan, i))
+			continue;
+		columns[ncompared] = i + 1;
+		collations[ncompared] = key->collation;
+		eqfuncs[ncompared] = get_opcode(key->eqop);
+		prepare_hash_function(key, &hashfuncs[ncompared]);
+		ncompared++;
 	}
 
 	groups->key_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	groups->stored_slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	groups->table = freshet_build_hash_table(desc, &TTSOpsVirtual, n, columns, eqfuncs,
+	groups->table = freshet_build_hash_table(desc, &TTSOpsVirtual, ncompared, columns, eqfuncs,
 											 hashfuncs, collations, 1024, size,
 											 table_context, entry_context, scratch_context);
 }

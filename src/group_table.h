@@ -22,6 +22,12 @@ typedef struct GroupTable
 } GroupTable;
 
 /*
+ * Do the other keys determine key i?  So for window_end if window_start is a
+ * key: it need not be compared.
+ */
+extern bool group_key_is_implied(const DeltaPlan *plan, int i);
+
+/*
  * Make a table whose entries have "size" bytes of additional data, in the
  * current memory context; entries and their keys go to entry_context, and
  * hash functions may leave garbage in scratch_context.

@@ -17,12 +17,12 @@
  */
 #include "freshet.h"
 
-#include "common/hashfn.h"
 #include "utils/lsyscache.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
 
+#include "group_table.h"
 #include "key_cache.h"
 
 #define CACHE_SIZE		8192	/* a power of two */
@@ -37,7 +37,8 @@ typedef struct CacheEntry
 
 struct KeyCache
 {
-	int			nkeys;
+	int			nkeys;			/* without those that others imply */
+	int		   *keys;			/* their numbers */
 	int16	   *typlens;
 	bool	   *byval;
 
@@ -54,11 +55,19 @@ key_cache_create(const DeltaPlan *plan)
 {
 	KeyCache   *cache = palloc0(sizeof(KeyCache));
 
-	cache->nkeys = plan->nkeys;
+	cache->keys = palloc(plan->nkeys * sizeof(int));
 	cache->typlens = palloc(plan->nkeys * sizeof(int16));
 	cache->byval = palloc(plan->nkeys * sizeof(bool));
 	for (int i = 0; i < plan->nkeys; i++)
-		get_typlenbyval(plan->keys[i].type, &cache->typlens[i], &cache->byval[i]);
+	{
+		int			n = cache->nkeys;
+
+		if (group_key_is_implied(plan, i))
+			continue;
+		cache->keys[n] = i;
+		get_typlenbyval(plan->keys[i].type, &cache->typlens[n], &cache->byval[n]);
+		cache->nkeys++;
+	}
 	return cache;
 }
 
@@ -74,35 +83,36 @@ make_image(KeyCache *cache, const Datum *keys, const bool *nulls)
 
 	for (int i = 0; i < cache->nkeys; i++)
 	{
+		Datum		key = keys[cache->keys[i]];
 		const char *data;
 		Size		len;
 
 		if (p >= end)
 			return false;
-		if (nulls[i])
+		if (nulls[cache->keys[i]])
 		{
 			*p++ = (char) 0xff;
 			continue;
 		}
 		if (cache->byval[i])
 		{
-			data = (const char *) &keys[i];
+			data = (const char *) &key;
 			len = sizeof(Datum);
 		}
 		else if (cache->typlens[i] > 0)
 		{
-			data = DatumGetPointer(keys[i]);
+			data = DatumGetPointer(key);
 			len = cache->typlens[i];
 		}
-		else if (cache->typlens[i] == -1 && !VARATT_IS_EXTENDED(DatumGetPointer(keys[i])))
+		else if (cache->typlens[i] == -1 && !VARATT_IS_EXTENDED(DatumGetPointer(key)))
 		{
-			data = VARDATA(DatumGetPointer(keys[i]));
-			len = VARSIZE(DatumGetPointer(keys[i])) - VARHDRSZ;
+			data = VARDATA(DatumGetPointer(key));
+			len = VARSIZE(DatumGetPointer(key)) - VARHDRSZ;
 		}
-		else if (cache->typlens[i] == -1 && VARATT_IS_SHORT(DatumGetPointer(keys[i])))
+		else if (cache->typlens[i] == -1 && VARATT_IS_SHORT(DatumGetPointer(key)))
 		{
-			data = VARDATA_SHORT(DatumGetPointer(keys[i]));
-			len = VARSIZE_SHORT(DatumGetPointer(keys[i])) - VARHDRSZ_SHORT;
+			data = VARDATA_SHORT(DatumGetPointer(key));
+			len = VARSIZE_SHORT(DatumGetPointer(key)) - VARHDRSZ_SHORT;
 		}
 		else
 			return false;
@@ -117,6 +127,26 @@ make_image(KeyCache *cache, const Datum *keys, const bool *nulls)
 	return true;
 }
 
+/* A good spread of short images is all that is wanted of it. */
+static inline uint32
+image_hash(const KeyCache *cache)
+{
+	uint64		hash = cache->len;
+	int			i;
+
+	for (i = 0; i + 8 <= cache->len; i += 8)
+	{
+		uint64		word;
+
+		memcpy(&word, cache->image + i, 8);
+		hash = (hash ^ word) * UINT64CONST(0x9E3779B97F4A7C15);
+		hash ^= hash >> 32;
+	}
+	for (; i < cache->len; i++)
+		hash = (hash ^ (unsigned char) cache->image[i]) * UINT64CONST(0x100000001B3);
+	return (uint32) (hash ^ (hash >> 29));
+}
+
 void *
 key_cache_find(KeyCache *cache, const Datum *keys, const bool *nulls)
 {
@@ -127,7 +157,7 @@ key_cache_find(KeyCache *cache, const Datum *keys, const bool *nulls)
 		cache->len = 0;
 		return NULL;
 	}
-	cache->hash = hash_bytes((const unsigned char *) cache->image, cache->len);
+	cache->hash = image_hash(cache);
 	entry = &cache->entries[cache->hash & (CACHE_SIZE - 1)];
 	if (entry->group != NULL && entry->len == cache->len &&
 		memcmp(entry->image, cache->image, cache->len) == 0)

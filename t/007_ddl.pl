@@ -26,6 +26,10 @@ $node->safe_psql(
 	CREATE TABLE parts_0 PARTITION OF parts FOR VALUES IN (0, 1, 2, 3);
 	CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (4, 5, 6);
 	CREATE TABLE parts_2 PARTITION OF parts DEFAULT;
+	CREATE TABLE listed (k int, v int) PARTITION BY LIST (k);
+	CREATE TABLE listed_1 PARTITION OF listed FOR VALUES IN (1);
+	CREATE TABLE listed_2 PARTITION OF listed FOR VALUES IN (2);
+	INSERT INTO listed SELECT 1 + i % 2, i FROM generate_series(1, 100) i;
 	INSERT INTO src (k, v, spare) SELECT i % 10, i, repeat('x', 100) FROM generate_series(1, 1000) i;
 	INSERT INTO parts (k, v) SELECT i % 10, i FROM generate_series(1, 1000) i});
 my %sinks = (
@@ -34,7 +38,8 @@ my %sinks = (
 	c_copy => 'SELECT id, k, v FROM src WHERE k < 5',
 	d_on_copy => 'SELECT k, count(*) AS count, sum(v) AS total FROM c_copy GROUP BY k',
 	e_parts => 'SELECT k, count(*) AS count, sum(v) AS total, max(v) AS high FROM parts GROUP BY k',
-	f_parts => 'SELECT count(*) AS count FROM parts');
+	f_parts => 'SELECT count(*) AS count FROM parts',
+	g_listed => 'SELECT k, sum(v) AS total FROM listed GROUP BY k');
 create_sinks($node, 'postgres', \%sinks);
 wait_for_freshet($node);
 
@@ -114,13 +119,23 @@ my @steps = (
 		q{SELECT freshet.resume_sink('c_copy')} ],
 	[ 'rebuild', q{SELECT freshet.rebuild_sink('a_groups')}, q{SELECT freshet.rebuild_sink('c_copy')},
 		q{SELECT freshet.rebuild_sink('e_parts')} ],
-	[ 'partitions', 'CREATE TABLE parts_11 PARTITION OF parts FOR VALUES IN (11)|parts_2 has some',
-		'ALTER TABLE parts DETACH PARTITION parts_1',
-		'INSERT INTO parts_1 (id, k, v) VALUES (1000001, 4, 1000)',
-		'ALTER TABLE parts ATTACH PARTITION parts_1 FOR VALUES IN (4, 5, 6)',
-		'ALTER TABLE parts DETACH PARTITION parts_0 CONCURRENTLY|default partition',
-		'TRUNCATE parts_1', 'CREATE TABLE parts_20 PARTITION OF parts FOR VALUES IN (20)',
-		'DROP TABLE parts_20' ],
+	[ 'partitions', 'CREATE TABLE parts_30 PARTITION OF parts FOR VALUES IN (30)',
+		'INSERT INTO parts (k, v) SELECT 30, i FROM generate_series(1, 100) i',
+		'ALTER TABLE parts DETACH PARTITION parts_30',
+		'INSERT INTO parts_30 (id, k, v) VALUES (1000001, 30, 1000)',
+		'ALTER TABLE parts ATTACH PARTITION parts_30 FOR VALUES IN (30)',
+		'TRUNCATE parts_30', 'CREATE TABLE parts_31 PARTITION OF parts FOR VALUES IN (31)',
+		'DROP TABLE parts_31',
+		# writers write to this one
+		'BEGIN; ALTER TABLE parts DETACH PARTITION parts_1; DELETE FROM parts_1 WHERE id % 2 = 0; '
+		  . 'ALTER TABLE parts ATTACH PARTITION parts_1 FOR VALUES IN (4, 5, 6); COMMIT',
+		'TRUNCATE parts_1' ],
+	[ 'partitions without a default', 'ALTER TABLE listed DETACH PARTITION listed_1 CONCURRENTLY',
+		'INSERT INTO listed VALUES (2, 5)',
+		'ALTER TABLE listed ATTACH PARTITION listed_1 FOR VALUES IN (1)',
+		'BEGIN; INSERT INTO listed VALUES (1, 7); SAVEPOINT s; DROP TABLE listed_2; ROLLBACK TO s; COMMIT',
+		'BEGIN; CREATE TABLE listed_3 PARTITION OF listed FOR VALUES IN (3); INSERT INTO listed VALUES (3, 3); COMMIT',
+		'DROP TABLE listed_2' ],
 	[ 'TRUNCATE', 'TRUNCATE src', 'TRUNCATE parts, src RESTART IDENTITY' ],
 );
 
