@@ -284,8 +284,10 @@ emit_change(SinkWriter *writer, TupleTableSlot *old, TupleTableSlot *new)
 	if (new_tuple != NULL && HeapTupleHasExternal(new_tuple))
 		new_tuple = toast_flatten_tuple(new_tuple, desc);
 
+	if (writer->emit_layout == NULL)
+		writer->emit_layout = decoder_layout(writer->rel);
 	list = change_set_get_list(writer->emit, writer->sink->relid, true);
-	change_list_add(list, CHANGE_ROW, decoder_layout(writer->rel), old_tuple, new_tuple);
+	change_list_add(list, CHANGE_ROW, writer->emit_layout, old_tuple, new_tuple);
 }
 
 /*

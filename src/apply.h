@@ -37,6 +37,7 @@ typedef struct SinkWriter
 	TupleTableSlot *new_slot;
 
 	ChangeSet  *emit;			/* NULL: nobody reads the sink's changes */
+	ChangeLayout *emit_layout;
 
 	Oid			save_userid;	/* between begin and end */
 	int			save_sec_context;

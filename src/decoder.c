@@ -48,10 +48,6 @@
 #include "replication/origin.h"
 #include "replication/reorderbuffer.h"
 #include "replication/slot.h"
-#include "storage/lmgr.h"
-#include "storage/procarray.h"
-#include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -62,6 +58,7 @@
 #include "utils/syscache.h"
 
 #include "decoder.h"
+#include "log_slot.h"
 #include "sink.h"
 #include "worker.h"
 
@@ -85,6 +82,7 @@ typedef struct DecodedRelation
 {
 	Oid			relid;			/* hash key */
 	bool		valid;			/* cleared by invalidations */
+	MemoryContext context;		/* of what was found out, or NULL */
 	List	   *targets;		/* DecodedTarget *; NIL: nobody wants it */
 	List	   *layouts;		/* known before, to be used again */
 } DecodedRelation;
@@ -151,131 +149,6 @@ invalidate_relations(void)
 	relation_changed((Datum) 0, InvalidOid);
 }
 
-/*
- * The slot
- */
-
-static void
-my_slot_name(char *name)
-{
-	freshet_object_name(MyDatabaseId, name);
-}
-
-/*
- * Releases that know output_plugin_libraries load only the plugins listed in
- * it.  The worker may list its own library for its own session.
- */
-static void
-allow_own_plugin(void)
-{
-	if (GetConfigOption("output_plugin_libraries", true, false) != NULL)
-		SetConfigOption("output_plugin_libraries", "freshet", PGC_SUSET, PGC_S_SESSION);
-}
-
-/*
- * Wait for every transaction that is in progress now.
- *
- * A transaction whose commit record is older than the new slot, but which is
- * still in the proc array (it waits for a flush or for a standby), would be
- * neither decoded nor visible to the first snapshot.
- */
-static void
-wait_for_running_transactions(void)
-{
-	RunningTransactions running = GetRunningTransactionData();
-	int			nxids = running->xcnt;
-	TransactionId *xids = palloc(Max(nxids, 1) * sizeof(TransactionId));
-
-	memcpy(xids, running->xids, nxids * sizeof(TransactionId));
-	LWLockRelease(ProcArrayLock);
-	LWLockRelease(XidGenLock);
-
-	for (int i = 0; i < nxids; i++)
-		XactLockTableWait(xids[i], NULL, NULL, XLTW_None);
-	pfree(xids);
-}
-
-static bool
-slot_has_lost_log(ReplicationSlot *slot)
-{
-	bool		lost;
-
-	SpinLockAcquire(&slot->mutex);
-	lost = XLogRecPtrIsInvalid(slot->data.restart_lsn);
-#if PG_VERSION_NUM >= 160000
-	if (slot->data.invalidated != RS_INVAL_NONE)
-		lost = true;
-#endif
-	SpinLockRelease(&slot->mutex);
-	return lost;
-}
-
-bool
-decoder_slot_is_usable(void)
-{
-	char		name[NAMEDATALEN];
-	ReplicationSlot *slot;
-
-	my_slot_name(name);
-	slot = SearchNamedReplicationSlot(name, true);
-	return slot != NULL && !slot_has_lost_log(slot);
-}
-
-void
-decoder_make_slot(void)
-{
-	char		name[NAMEDATALEN];
-	LogicalDecodingContext *ctx;
-
-	my_slot_name(name);
-	allow_own_plugin();
-	CheckLogicalDecodingRequirements();
-
-	decoder_drop_slot();
-	freshet_create_slot(name);
-	ctx = CreateInitDecodingContext("freshet", NIL, false, InvalidXLogRecPtr,
-									XL_ROUTINE(.page_read = read_local_xlog_page,
-											   .segment_open = wal_segment_open,
-											   .segment_close = wal_segment_close),
-									NULL, NULL, NULL);
-	DecodingContextFindStartpoint(ctx);
-	FreeDecodingContext(ctx);
-	ReplicationSlotPersist();
-	ReplicationSlotRelease();
-	InvalidateSystemCaches();
-
-	wait_for_running_transactions();
-}
-
-void
-decoder_drop_slot(void)
-{
-	char		name[NAMEDATALEN];
-
-	my_slot_name(name);
-	decoder_stop();
-	if (SearchNamedReplicationSlot(name, true) != NULL)
-		ReplicationSlotDrop(name, false);
-}
-
-uint64
-decoder_slot_lag(void)
-{
-	char		name[NAMEDATALEN];
-	ReplicationSlot *slot;
-	XLogRecPtr	restart;
-	XLogRecPtr	end = GetXLogInsertRecPtr();
-
-	my_slot_name(name);
-	slot = SearchNamedReplicationSlot(name, true);
-	if (slot == NULL)
-		return 0;
-	SpinLockAcquire(&slot->mutex);
-	restart = slot->data.restart_lsn;
-	SpinLockRelease(&slot->mutex);
-	return XLogRecPtrIsInvalid(restart) || restart > end ? 0 : end - restart;
-}
-
 void
 decoder_confirm(XLogRecPtr lsn)
 {
@@ -324,8 +197,8 @@ decoder_start(XLogRecPtr applied, const TransactionId *held, int nheld)
 	relations = hash_create("freshet decoded relations", 128, &ctl,
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
-	allow_own_plugin();
-	my_slot_name(name);
+	log_slot_allow_plugin();
+	freshet_object_name(MyDatabaseId, name);
 	freshet_acquire_slot(name);
 
 	MemoryContextSwitchTo(TopMemoryContext);
@@ -427,6 +300,7 @@ make_layout(DecodedRelation *entry, Relation rows_of, Relation identity_of, bool
 {
 	Bitmapset  *attrs = full ? NULL : identity_columns(identity_of);
 	ChangeLayout *layout;
+	MemoryContext oldcontext;
 	ListCell   *lc;
 
 	if (identity_of != rows_of && attrs != NULL)
@@ -454,12 +328,15 @@ make_layout(DecodedRelation *entry, Relation rows_of, Relation identity_of, bool
 			return layout;
 	}
 
+	/* changes point to it, whatever becomes of the entry */
+	oldcontext = MemoryContextSwitchTo(decoder_context);
 	layout = palloc(sizeof(ChangeLayout));
 	layout->desc = CreateTupleDescCopyConstr(RelationGetDescr(rows_of));
 	layout->relid = RelationGetRelid(identity_of);
 	layout->identity_full = full;
-	layout->identity_attrs = attrs;
+	layout->identity_attrs = bms_copy(attrs);
 	entry->layouts = lappend(entry->layouts, layout);
+	MemoryContextSwitchTo(oldcontext);
 	return layout;
 }
 
@@ -490,12 +367,16 @@ add_target(DecodedRelation *entry, Relation rel, Oid source)
 static void
 examine_relation(DecodedRelation *entry, Relation rel)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(decoder_context);
+	MemoryContext oldcontext;
 	ListCell   *lc;
 
 	entry->valid = true;
-	list_free_deep(entry->targets);
 	entry->targets = NIL;
+	if (entry->context != NULL)
+		MemoryContextDelete(entry->context);
+	entry->context = AllocSetContextCreate(decoder_context, "freshet decoded relation",
+										   ALLOCSET_SMALL_SIZES);
+	oldcontext = MemoryContextSwitchTo(entry->context);
 	if (list_member_oid(interest, entry->relid))
 		add_target(entry, rel, entry->relid);
 	if (rel->rd_rel->relispartition)
@@ -518,6 +399,7 @@ find_entry(Oid relid)
 	if (!found)
 	{
 		entry->valid = false;
+		entry->context = NULL;
 		entry->targets = NIL;
 		entry->layouts = NIL;
 	}
@@ -539,11 +421,7 @@ lookup_relation(Relation rel)
 ChangeLayout *
 decoder_layout(Relation rel)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(decoder_context);
-	ChangeLayout *layout = make_layout(find_entry(RelationGetRelid(rel)), rel, rel, true);
-
-	MemoryContextSwitchTo(oldcontext);
-	return layout;
+	return make_layout(find_entry(RelationGetRelid(rel)), rel, rel, true);
 }
 
 /*

@@ -31,19 +31,6 @@ typedef struct DecodeResult
 	XLogRecPtr	end;			/* decoded up to here */
 } DecodeResult;
 
-/* Is there a slot of this database that still has its log? */
-extern bool decoder_slot_is_usable(void);
-
-/*
- * Make the slot, in place of one that lost its log.  In a transaction of its
- * own that has not written.  Waits for the transactions that are running.
- */
-extern void decoder_make_slot(void);
-extern void decoder_drop_slot(void);
-
-/* Log that the slot keeps from being recycled, in bytes; 0 without a slot. */
-extern uint64 decoder_slot_lag(void);
-
 /*
  * Start decoding at the slot's position, in a transaction: skip what the
  * progress (applied, and held_back xids in an array) says is applied.

@@ -56,6 +56,7 @@
 #include "batch.h"
 #include "decoder.h"
 #include "guc.h"
+#include "log_slot.h"
 #include "progress.h"
 #include "sink.h"
 #include "verify.h"
@@ -201,7 +202,7 @@ give_up(void)
 {
 	char		name[NAMEDATALEN];
 
-	decoder_drop_slot();
+	log_slot_drop();
 	replorigin_session_reset();
 	replorigin_session_origin = InvalidRepOriginId;
 
@@ -222,7 +223,7 @@ give_up(void)
 static void
 ensure_slot(void)
 {
-	if (decoder_slot_is_usable())
+	if (log_slot_is_usable())
 		return;
 
 	SpinLockAcquire(&MyWorkerSlot->mutex);
@@ -242,7 +243,7 @@ ensure_slot(void)
 	CommitTransactionCommand();
 
 	StartTransactionCommand();
-	decoder_make_slot();
+	log_slot_make();
 	CommitTransactionCommand();
 }
 
@@ -256,7 +257,7 @@ check_wal_lag(void)
 	if (freshet_max_wal_lag < 0 || !TimestampDifferenceExceeds(checked_at, now, LAG_CHECK_MS))
 		return;
 	checked_at = now;
-	lag = decoder_slot_lag();
+	lag = log_slot_lag();
 	if (lag <= (uint64) freshet_max_wal_lag * 1024 * 1024)
 		return;
 
@@ -272,7 +273,7 @@ check_wal_lag(void)
 	progress_forget();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	decoder_drop_slot();
+	log_slot_drop();
 }
 
 /*
