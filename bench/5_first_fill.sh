@@ -26,6 +26,7 @@ fill_time() {
 		SELECT freshet.wait('$1', '30 min') \g /dev/null
 		SELECT extract(epoch FROM clock_timestamp() - :'t0');
 		SELECT 1 / (state = 'live')::int FROM freshet.status WHERE sink = '$1'::regclass \g /dev/null
+		SELECT 1 / (missing + unexpected = 0)::int FROM freshet.verify_sink('$1') \g /dev/null
 		SELECT freshet.drop_sink('$1') \g /dev/null
 	SQL
 }

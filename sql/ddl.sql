@@ -143,6 +143,9 @@ UPDATE ddl_schema.ddl_renamed SET g = 't', ex = 5 WHERE id = 1;
 DELETE FROM ddl_schema.ddl_renamed WHERE id = 2;
 ALTER TABLE ddl_schema.ddl_renamed REPLICA IDENTITY FULL;
 COMMIT;
+SELECT sink_state('ddl_keyless') ~ '^failed: a row of ddl_schema.ddl_renamed was changed while' AS keyless,
+	sink_state('ddl_copy') ~ '^failed: a row of ddl_schema.ddl_renamed was changed while' AS copy;
+SELECT freshet.rebuild_sink('ddl_keyless'), freshet.rebuild_sink('ddl_copy');
 SELECT check_sink('ddl_keyless'), check_sink('ddl_copy');
 BEGIN;
 ALTER TABLE ddl_schema.ddl_renamed REPLICA IDENTITY DEFAULT;
@@ -150,6 +153,9 @@ UPDATE ddl_schema.ddl_renamed SET g = 'u', ex = 5 WHERE id = 1;
 DELETE FROM ddl_schema.ddl_renamed WHERE id = 3;
 ALTER TABLE ddl_schema.ddl_renamed REPLICA IDENTITY FULL;
 COMMIT;
+SELECT sink_state('ddl_keyless') ~ '^failed: a row of ddl_schema.ddl_renamed was changed while' AS keyless,
+	sink_state('ddl_copy') ~ '^failed: a row of ddl_schema.ddl_renamed was changed while' AS copy;
+SELECT freshet.rebuild_sink('ddl_keyless'), freshet.rebuild_sink('ddl_copy');
 SELECT check_sink('ddl_keyless'), check_sink('ddl_copy');
 ALTER TABLE ddl_schema.ddl_renamed DROP CONSTRAINT ddl_source_pkey;
 INSERT INTO ddl_schema.ddl_renamed (id, g, ex, y) VALUES (92, 'i', 4, 4);

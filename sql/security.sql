@@ -325,6 +325,9 @@ SELECT DISTINCT what FROM sec.loot WHERE what NOT LIKE '%regress_freshet_owner';
 TRUNCATE sec.loot;
 SET SESSION AUTHORIZATION regress_freshet_owner;
 DROP TRIGGER evil ON sec.sink;
+SELECT freshet.rebuild_sink('sec.sink');
+SELECT freshet.wait('sec.sink', '30 s') IS NOT NULL AS waited;
+SELECT * FROM freshet.verify_sink('sec.sink');
 -- the owner may even drop the trigger that refuses writes; verify_sink tells what comes of it
 ALTER TABLE sec.sink DISABLE TRIGGER ALL;
 DROP TRIGGER _freshet_refuse_write ON sec.sink;

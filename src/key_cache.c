@@ -1,23 +1,24 @@
 /*-------------------------------------------------------------------------
  *
  * key_cache.c
- *		A small cache from the bits of keys to groups, before the hash table.
+ *		A cache from the bits of keys to groups, before the hash table.
  *
- * Changes come in clusters: the windows of the last minutes, the users of the
- * day.  Looking a group up in a TupleHashTable calls a hash and an equality
- * function per key; this cache copies the keys' bits into an image and
- * compares images.  Values with the same bits are equal whatever the type's
- * equality is, so a hit is right; a miss says nothing, and the table decides.
+ * Looking a group up in a TupleHashTable calls a hash and an equality function
+ * per key; this cache copies the keys' bits into an image and compares images.
+ * Values with the same bits are equal whatever the type's equality is, so a
+ * hit is right; a miss says nothing, and the table decides.
  *
- * Direct-mapped: an image has one place, and takes it from the one before.
- * Images longer than fits, and values out of line or compressed, are not
- * cached.
+ * An image may be at its place or the few after it; if all are taken it takes
+ * the first, and the one there is looked up in the table again when it comes.
+ * The cache grows with the number of images up to MAX_ENTRIES.  Images longer
+ * than MAX_IMAGE, and values out of line or compressed, are not cached.
  *
  *-------------------------------------------------------------------------
  */
 #include "freshet.h"
 
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -25,15 +26,23 @@
 #include "group_table.h"
 #include "key_cache.h"
 
-#define CACHE_SIZE		8192	/* a power of two */
-#define MAX_IMAGE		52
+#define MIN_ENTRIES		1024	/* powers of two */
+#define MAX_ENTRIES		(1 << 17)
+#define PROBES			4
+
+/* One line of the processor's cache: that is what a search costs. */
+#define ENTRY_SIZE		64
+#define MAX_IMAGE		(ENTRY_SIZE - sizeof(void *) - sizeof(uint32) - 1)
 
 typedef struct CacheEntry
 {
 	void	   *group;			/* NULL: empty */
+	uint32		hash;
 	uint8		len;
 	char		image[MAX_IMAGE];
 } CacheEntry;
+
+StaticAssertDecl(sizeof(CacheEntry) == ENTRY_SIZE, "entries are to fill a cache line");
 
 struct KeyCache
 {
@@ -43,12 +52,28 @@ struct KeyCache
 	bool	   *byval;
 
 	/* of the last search; len 0: cannot be cached */
-	char		image[MAX_IMAGE];
+	const char *image;			/* the value, or buffer */
 	int			len;
 	uint32		hash;
+	char		buffer[MAX_IMAGE];
 
-	CacheEntry	entries[CACHE_SIZE];
+	MemoryContext context;		/* of the entries */
+	void	   *chunk;			/* in which they are, aligned */
+	CacheEntry *entries;		/* PROBES - 1 more than size */
+	uint32		size;
+	uint32		used;
 };
+
+static void
+make_entries(KeyCache *cache, uint32 size)
+{
+	cache->size = size;
+	cache->used = 0;
+	cache->chunk = MemoryContextAllocExtended(cache->context,
+											  (size + PROBES) * sizeof(CacheEntry),
+											  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	cache->entries = (CacheEntry *) TYPEALIGN(ENTRY_SIZE, cache->chunk);
+}
 
 KeyCache *
 key_cache_create(const DeltaPlan *plan)
@@ -68,62 +93,90 @@ key_cache_create(const DeltaPlan *plan)
 		get_typlenbyval(plan->keys[i].type, &cache->typlens[n], &cache->byval[n]);
 		cache->nkeys++;
 	}
+
+	cache->context = CurrentMemoryContext;
+	make_entries(cache, MIN_ENTRIES);
 	return cache;
 }
 
-/*
- * Each key is a byte that tells null, length or kind, and the value's bytes;
- * so two images are the same only if all keys are.
- */
+/* The bytes of a value that is not null; false if it cannot be cached. */
 static inline bool
+value_bytes(const Datum *key, int16 typlen, bool byval, const char **data, Size *len)
+{
+	struct varlena *value;
+
+	if (byval)
+	{
+		*data = (const char *) key;
+		*len = sizeof(Datum);
+		return true;
+	}
+	if (typlen > 0)
+	{
+		*data = DatumGetPointer(*key);
+		*len = typlen;
+		return true;
+	}
+	if (typlen != -1)
+		return false;
+
+	value = (struct varlena *) DatumGetPointer(*key);
+	if (VARATT_IS_EXTERNAL(value) || VARATT_IS_COMPRESSED(value))
+		return false;
+	*data = VARDATA_ANY(value);
+	*len = VARSIZE_ANY_EXHDR(value);
+	return true;
+}
+
+/*
+ * The image of several keys: of each a byte that tells its length, or that it
+ * is null, and the bytes; so two images are the same only if all keys are.
+ */
+static bool
 make_image(KeyCache *cache, const Datum *keys, const bool *nulls)
 {
-	char	   *p = cache->image;
-	char	   *end = cache->image + MAX_IMAGE;
+	char	   *p = cache->buffer;
+	char	   *end = cache->buffer + MAX_IMAGE;
 
 	for (int i = 0; i < cache->nkeys; i++)
 	{
-		Datum		key = keys[cache->keys[i]];
+		int			k = cache->keys[i];
 		const char *data;
 		Size		len;
 
 		if (p >= end)
 			return false;
-		if (nulls[cache->keys[i]])
+		if (nulls[k])
 		{
 			*p++ = (char) 0xff;
 			continue;
 		}
-		if (cache->byval[i])
-		{
-			data = (const char *) &key;
-			len = sizeof(Datum);
-		}
-		else if (cache->typlens[i] > 0)
-		{
-			data = DatumGetPointer(key);
-			len = cache->typlens[i];
-		}
-		else if (cache->typlens[i] == -1 && !VARATT_IS_EXTENDED(DatumGetPointer(key)))
-		{
-			data = VARDATA(DatumGetPointer(key));
-			len = VARSIZE(DatumGetPointer(key)) - VARHDRSZ;
-		}
-		else if (cache->typlens[i] == -1 && VARATT_IS_SHORT(DatumGetPointer(key)))
-		{
-			data = VARDATA_SHORT(DatumGetPointer(key));
-			len = VARSIZE_SHORT(DatumGetPointer(key)) - VARHDRSZ_SHORT;
-		}
-		else
-			return false;
-
-		if (len >= end - p)
+		if (!value_bytes(&keys[k], cache->typlens[i], cache->byval[i], &data, &len) ||
+			len >= end - p)
 			return false;
 		*p++ = (char) len;
 		memcpy(p, data, len);
 		p += len;
 	}
-	cache->len = p - cache->image;
+	cache->image = cache->buffer;
+	cache->len = p - cache->buffer;
+	return true;
+}
+
+/* The image of a single key is the value itself, where it is. */
+static inline bool
+find_image(KeyCache *cache, const Datum *keys, const bool *nulls)
+{
+	Size		len;
+
+	if (cache->nkeys != 1)
+		return make_image(cache, keys, nulls);
+	if (nulls[cache->keys[0]] ||
+		!value_bytes(&keys[cache->keys[0]], cache->typlens[0], cache->byval[0],
+					 &cache->image, &len) ||
+		len == 0 || len > MAX_IMAGE)
+		return false;
+	cache->len = len;
 	return true;
 }
 
@@ -131,20 +184,25 @@ make_image(KeyCache *cache, const Datum *keys, const bool *nulls)
 static inline uint32
 image_hash(const KeyCache *cache)
 {
-	uint64		hash = cache->len;
-	int			i;
+	const char *p = cache->image;
+	int			len = cache->len;
+	uint64		hash = len;
+	uint64		word;
 
-	for (i = 0; i + 8 <= cache->len; i += 8)
+	for (; len >= 8; p += 8, len -= 8)
 	{
-		uint64		word;
-
-		memcpy(&word, cache->image + i, 8);
+		memcpy(&word, p, 8);
 		hash = (hash ^ word) * UINT64CONST(0x9E3779B97F4A7C15);
 		hash ^= hash >> 32;
 	}
-	for (; i < cache->len; i++)
-		hash = (hash ^ (unsigned char) cache->image[i]) * UINT64CONST(0x100000001B3);
-	return (uint32) (hash ^ (hash >> 29));
+	if (len > 0)
+	{
+		word = 0;
+		for (int i = 0; i < len; i++)
+			word = word << 8 | (unsigned char) p[i];
+		hash = (hash ^ word) * UINT64CONST(0x9E3779B97F4A7C15);
+	}
+	return (uint32) (hash ^ (hash >> 32));
 }
 
 void *
@@ -152,17 +210,55 @@ key_cache_find(KeyCache *cache, const Datum *keys, const bool *nulls)
 {
 	CacheEntry *entry;
 
-	if (!make_image(cache, keys, nulls))
+	Assert(cache->nkeys > 0);
+
+	if (!find_image(cache, keys, nulls))
 	{
 		cache->len = 0;
 		return NULL;
 	}
 	cache->hash = image_hash(cache);
-	entry = &cache->entries[cache->hash & (CACHE_SIZE - 1)];
-	if (entry->group != NULL && entry->len == cache->len &&
-		memcmp(entry->image, cache->image, cache->len) == 0)
-		return entry->group;
+	entry = &cache->entries[cache->hash & (cache->size - 1)];
+	for (int i = 0; i < PROBES && entry->group != NULL; i++, entry++)
+	{
+		if (entry->hash == cache->hash && entry->len == cache->len &&
+			memcmp(entry->image, cache->image, cache->len) == 0)
+			return entry->group;
+	}
 	return NULL;
+}
+
+/* The entry for a hash: one that is empty if possible. */
+static CacheEntry *
+place_for(KeyCache *cache, uint32 hash)
+{
+	CacheEntry *first = &cache->entries[hash & (cache->size - 1)];
+
+	for (int i = 0; i < PROBES; i++)
+	{
+		if (first[i].group == NULL)
+		{
+			cache->used++;
+			return &first[i];
+		}
+	}
+	return first;
+}
+
+static void
+enlarge(KeyCache *cache)
+{
+	CacheEntry *old = cache->entries;
+	void	   *old_chunk = cache->chunk;
+	uint32		old_size = cache->size;
+
+	make_entries(cache, Min(old_size * 4, MAX_ENTRIES));
+	for (uint32 i = 0; i < old_size + PROBES - 1; i++)
+	{
+		if (old[i].group != NULL)
+			*place_for(cache, old[i].hash) = old[i];
+	}
+	pfree(old_chunk);
 }
 
 void
@@ -172,8 +268,12 @@ key_cache_store(KeyCache *cache, void *group)
 
 	if (cache->len == 0)
 		return;
-	entry = &cache->entries[cache->hash & (CACHE_SIZE - 1)];
+	if (cache->used > cache->size / 2 && cache->size < MAX_ENTRIES)
+		enlarge(cache);
+
+	entry = place_for(cache, cache->hash);
 	entry->group = group;
+	entry->hash = cache->hash;
 	entry->len = cache->len;
 	memcpy(entry->image, cache->image, cache->len);
 }
@@ -181,6 +281,6 @@ key_cache_store(KeyCache *cache, void *group)
 void
 key_cache_reset(KeyCache *cache)
 {
-	for (int i = 0; i < CACHE_SIZE; i++)
-		cache->entries[i].group = NULL;
+	memset(cache->entries, 0, (cache->size + PROBES - 1) * sizeof(CacheEntry));
+	cache->used = 0;
 }

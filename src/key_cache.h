@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * key_cache.h
- *		A small cache from the bits of keys to groups, before the hash table.
+ *		A cache from the bits of keys to groups, before the hash table.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,7 +23,7 @@ extern KeyCache *key_cache_create(const DeltaPlan *plan);
  */
 extern void *key_cache_find(KeyCache *cache, const Datum *keys, const bool *nulls);
 
-/* Note the group of the keys that were just not found. */
+/* Note the group of the keys that were just not found, which are still there. */
 extern void key_cache_store(KeyCache *cache, void *group);
 
 /* Forget all groups. */

@@ -31,6 +31,11 @@ $node->safe_psql(
 	CREATE TABLE ledger (id bigserial PRIMARY KEY, v int);
 	CREATE TABLE lost (id bigserial PRIMARY KEY, k int);
 	INSERT INTO lost (k) SELECT i FROM generate_series(1, $rows) i;
+	-- now, for it takes a lock that a prepared transaction would not let pass
+	ALTER TABLE src REPLICA IDENTITY FULL;
+	ALTER TABLE parts_0 REPLICA IDENTITY FULL;
+	ALTER TABLE parts_1 REPLICA IDENTITY FULL;
+	ALTER TABLE parts REPLICA IDENTITY FULL;
 	ANALYZE});
 my %sinks = (ledger_total => 'SELECT count(*) AS count, sum(v) AS total FROM ledger');
 create_sinks($node, 'postgres', \%sinks);
@@ -160,11 +165,11 @@ my @fire = (
 	[ 'drop and create', sub {
 			$node->safe_psql('postgres', "SELECT freshet.drop_sink('$_')") foreach @names;
 			create_sinks($node, 'postgres', \%new) } ],
-	[ 'VACUUM FULL', sub { $node->safe_psql('postgres', 'VACUUM FULL src') } ],
-	[ 'rewrite', sub { $node->safe_psql('postgres', 'ALTER TABLE src ALTER COLUMN pad TYPE varchar(50), ADD COLUMN IF NOT EXISTS r float8 DEFAULT random()') } ],
 	[ 'kill -9 of the worker', sub { kill_worker($node) } ],
 	[ 'immediate stop', sub { $node->stop('immediate'); $node->start } ],
 	[ 'the prepared transaction is committed', sub { $node->safe_psql('postgres', "COMMIT PREPARED 'p'") } ],
+	[ 'VACUUM FULL', sub { $node->safe_psql('postgres', 'VACUUM FULL src') } ],
+	[ 'rewrite', sub { $node->safe_psql('postgres', 'ALTER TABLE src ALTER COLUMN pad TYPE varchar(50), ADD COLUMN IF NOT EXISTS r float8 DEFAULT random()') } ],
 	[ 'DETACH and ATTACH', sub {
 			$node->safe_psql('postgres', q{
 			BEGIN;
