@@ -48,7 +48,8 @@ CREATE TABLE freshet.sink_state (
 	generation bigint NOT NULL,
 	since timestamptz NOT NULL,
 	error text,
-	leaves oid[] NOT NULL DEFAULT '{}'
+	leaves oid[] NOT NULL DEFAULT '{}',
+	attached oid[] NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE freshet.sink_state IS 'states of the sinks; written by the worker alone';
 COMMENT ON COLUMN freshet.sink_state.relid IS 'the sink''s table';
@@ -57,6 +58,7 @@ COMMENT ON COLUMN freshet.sink_state.generation IS 'the generation that the stat
 COMMENT ON COLUMN freshet.sink_state.since IS 'when the sink came into this state';
 COMMENT ON COLUMN freshet.sink_state.error IS 'why the sink failed';
 COMMENT ON COLUMN freshet.sink_state.leaves IS 'partitions of the source when the sink was built';
+COMMENT ON COLUMN freshet.sink_state.attached IS 'for each of them, a number that changes when it is attached anew';
 
 -- Written with every batch: room on the page keeps its updates there.
 CREATE TABLE freshet.applied (
@@ -382,8 +384,8 @@ COMMENT ON COLUMN freshet.worker.state IS 'starting, idle, batch, catching up, b
 COMMENT ON COLUMN freshet.worker.slot_name IS 'its replication slot';
 COMMENT ON COLUMN freshet.worker.applied_lsn IS 'the log is applied up to here';
 COMMENT ON COLUMN freshet.worker.held_back IS 'transactions that await a later snapshot';
-COMMENT ON COLUMN freshet.worker.batches IS 'batches since it started';
-COMMENT ON COLUMN freshet.worker.changes IS 'source changes applied since it started';
+COMMENT ON COLUMN freshet.worker.batches IS 'batches since the server''s start';
+COMMENT ON COLUMN freshet.worker.changes IS 'source changes applied since the server''s start';
 COMMENT ON COLUMN freshet.worker.wal_lag_bytes IS 'log that is not applied yet';
 COMMENT ON COLUMN freshet.worker.last_error IS 'the newest error; for pg_read_all_stats';
 

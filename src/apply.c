@@ -145,7 +145,9 @@ writer_open(Sink *sink, ChangeSet *emit)
 	writer->sink = sink;
 	writer->emit = sink->has_dependants ? emit : NULL;
 	worker_lock_relation(sink->relid, RowExclusiveLock);
-	writer->rel = table_open(sink->relid, NoLock);
+	writer->rel = try_table_open(sink->relid, NoLock);
+	if (writer->rel == NULL)
+		worker_retry(ERRCODE_UNDEFINED_TABLE, "a sink was dropped while it was maintained");
 
 	writer->estate = CreateExecutorState();
 	writer->result_rel = makeNode(ResultRelInfo);

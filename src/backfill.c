@@ -401,11 +401,14 @@ fill_sink(Oid relid)
 	MaintainResult result;
 	DeltaRun   *run;
 	Sink	   *sink;
+	List	   *leaves;
+	List	   *attached;
 
 	worker_lock_relation(relid, ShareRowExclusiveLock);
 	sink = sink_get(relid);
 	sink_make_plan(sink);
-	run = delta_begin(sink, feed_leaves(sink->plan->source), NULL);
+	leaves = feed_leaves(sink->plan->source, &attached);
+	run = delta_begin(sink, leaves, NULL);
 	delta_fill(run, shmem_sink_stats(MyWorkerSlot, relid, false));
 	delta_finish(run, &result);
 }

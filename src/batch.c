@@ -204,14 +204,24 @@ table_is_empty(Oid relid)
  * one logs no row.  A new partition that is still empty is just noted.
  */
 static bool
-partitions_changed_rows(Sink *sink, List *leaves)
+partitions_changed_rows(Sink *sink, List *leaves, List *attached)
 {
-	List	   *new_leaves = list_difference_oid(leaves, sink->leaves);
 	ListCell   *lc;
+	ListCell   *lc2;
+	ListCell   *lc3;
+	ListCell   *lc4;
 
-	if (list_difference_oid(sink->leaves, leaves) != NIL)
-		return true;
-	foreach(lc, new_leaves)
+	forboth(lc, sink->leaves, lc2, sink->attached)
+	{
+		bool		found = false;
+
+		forboth(lc3, leaves, lc4, attached)
+			found |= lfirst_oid(lc3) == lfirst_oid(lc) && lfirst_oid(lc4) == lfirst_oid(lc2);
+		if (!found)
+			return true;
+	}
+
+	foreach(lc, list_difference_oid(leaves, sink->leaves))
 	{
 		if (!table_is_empty(lfirst_oid(lc)))
 			return true;
@@ -220,11 +230,12 @@ partitions_changed_rows(Sink *sink, List *leaves)
 }
 
 static void
-store_leaves(Sink *sink, List *leaves)
+store_leaves(Sink *sink, List *leaves, List *attached)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(sink->context);
 
 	sink->leaves = list_copy(leaves);
+	sink->attached = list_copy(attached);
 	MemoryContextSwitchTo(oldcontext);
 }
 
@@ -372,7 +383,7 @@ go_on_filling(Sink *sink, Batch *batch, List *lists, List *leaves)
 
 /* Fill, or have filled, a sink at the batch's snapshot. */
 static void
-fill_sink(Sink *sink, Batch *batch, List *leaves)
+fill_sink(Sink *sink, Batch *batch, List *leaves, List *attached)
 {
 	discard_run(batch, sink);
 	if (!batch->aligned || decoder_holds_older_interest())
@@ -383,7 +394,7 @@ fill_sink(Sink *sink, Batch *batch, List *leaves)
 		return;
 	}
 
-	store_leaves(sink, leaves);
+	store_leaves(sink, leaves, attached);
 	if (backfill_start(sink, batch->snapshot))
 	{
 		set_building(sink);
@@ -427,6 +438,7 @@ maintain_sink(Sink *sink, Batch *batch)
 {
 	List	   *lists;
 	List	   *leaves;
+	List	   *attached;
 	bool		fill;
 
 	if (sink->paused)
@@ -446,14 +458,15 @@ maintain_sink(Sink *sink, Batch *batch)
 	lists = source_lists(batch, sink->plan->source);
 	if (lists == NIL && !batch->last_part)
 		return;
-	leaves = feed_leaves(sink->plan->source);
+	leaves = feed_leaves(sink->plan->source, &attached);
 	note_unknown(sink, batch, lists);
 
 	fill = needs_fill(sink, batch);
-	if (!fill && !equal(leaves, sink->leaves) && batch->last_part)
+	if (!fill && batch->last_part &&
+		!(equal(leaves, sink->leaves) && equal(attached, sink->attached)))
 	{
-		fill = partitions_changed_rows(sink, leaves);
-		store_leaves(sink, leaves);
+		fill = partitions_changed_rows(sink, leaves, attached);
+		store_leaves(sink, leaves, attached);
 		if (!fill)
 			sink_set_state(sink, SINK_LIVE, NULL);
 	}
@@ -466,7 +479,7 @@ maintain_sink(Sink *sink, Batch *batch)
 	else if (backfill_is_running(sink))
 		go_on_filling(sink, batch, lists, leaves);
 	else if (batch->last_part)
-		fill_sink(sink, batch, leaves);
+		fill_sink(sink, batch, leaves, attached);
 }
 
 /* Feed the runs that are hungry, those of one source together. */

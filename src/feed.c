@@ -252,36 +252,45 @@ feed_table(const Sink *sink, List *leaves, Snapshot snapshot, RowConsumer *consu
 	return count;
 }
 
+/* Attaching makes a new row of pg_inherits, by another transaction. */
+static const char leaves_query[] =
+"WITH RECURSIVE part (oid, chain) AS ("
+"  SELECT inhrelid, xmin::pg_catalog.text FROM pg_catalog.pg_inherits "
+"  WHERE inhparent = $1 AND NOT inhdetachpending "
+"  UNION ALL SELECT i.inhrelid, p.chain || ',' || i.xmin::pg_catalog.text "
+"  FROM pg_catalog.pg_inherits i "
+"  JOIN part p ON i.inhparent = p.oid AND NOT i.inhdetachpending) "
+"SELECT c.oid, pg_catalog.hashtext(part.chain)::pg_catalog.oid "
+"FROM pg_catalog.pg_class c JOIN part USING (oid) "
+"WHERE c.relkind = 'r' ORDER BY c.oid";
+
 List *
-feed_leaves(Oid relid)
+feed_leaves(Oid relid, List **attached)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	Oid			argtypes[1] = {OIDOID};
 	Datum		args[1];
 	List	   *leaves = NIL;
 
+	*attached = NIL;
 	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
 		return NIL;
 
 	args[0] = ObjectIdGetDatum(relid);
 	SPI_connect();
-	if (SPI_execute_with_args("WITH RECURSIVE part (oid) AS ("
-							  "  SELECT inhrelid FROM pg_catalog.pg_inherits "
-							  "  WHERE inhparent = $1 AND NOT inhdetachpending "
-							  "  UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i "
-							  "  JOIN part p ON i.inhparent = p.oid AND NOT i.inhdetachpending) "
-							  "SELECT c.oid FROM pg_catalog.pg_class c JOIN part USING (oid) "
-							  "WHERE c.relkind = 'r' ORDER BY c.oid",
-							  1, argtypes, args, NULL, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(leaves_query, 1, argtypes, args, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the partitions of a source");
 
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
 		bool		isnull;
-		Datum		oid = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		Datum		oid = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull);
+		Datum		number = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull);
 		MemoryContext spicontext = MemoryContextSwitchTo(oldcontext);
 
 		leaves = lappend_oid(leaves, DatumGetObjectId(oid));
+		*attached = lappend_oid(*attached, DatumGetObjectId(number));
 		MemoryContextSwitchTo(spicontext);
 	}
 	SPI_finish();

@@ -55,7 +55,11 @@ extern void feed_check_source(const Sink *sink, List *leaves);
 extern int64 feed_table(const Sink *sink, List *leaves, Snapshot snapshot,
 						RowConsumer *consumer, SinkStats *stats);
 
-/* Partitions with rows of their own, as the active snapshot sees them. */
-extern List *feed_leaves(Oid relid);
+/*
+ * Partitions with rows of their own, as the active snapshot sees them; NIL if
+ * the relation is not partitioned.  *attached receives, for each, a number
+ * that changes when it, or a branch above it, is attached anew.
+ */
+extern List *feed_leaves(Oid relid, List **attached);
 
 #endif							/* FRESHET_FEED_H */

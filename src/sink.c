@@ -395,10 +395,9 @@ relation_owner(Oid relid)
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid			owner;
 
+	/* dropped since the batch's snapshot: the next one does not see it */
 	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
+		worker_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
@@ -453,22 +452,22 @@ sink_make_plan(Sink *sink)
 	if (sink->planned)
 		return;
 
-	sink->owner = relation_owner(sink->relid);
-	sink->definer = relation_owner(sink->viewid);
-
 	/* the locks also bring the invalidations of changes that S may see */
 	worker_lock_relation(sink->relid, AccessShareLock);
 	foreach(lc, sink->sources)
+	{
 		worker_lock_relation(lfirst_oid(lc), AccessShareLock);
+		(void) relation_owner(lfirst_oid(lc));
+	}
+	sink->owner = relation_owner(sink->relid);
+	sink->definer = relation_owner(sink->viewid);
 
 	oldcontext = MemoryContextSwitchTo(sink->context);
 	sink_enter_sandbox(sink, sink->definer, &sandbox);
 
 	query = definition_query(sink->viewid);
 	if (query == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the definition of sink %u does not exist any more", sink->relid)));
+		worker_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
 	sink->plan = analyze_delta(query);
 	analyze_check_source(sink->plan, sink->definer);
 	check_columns(sink);

@@ -44,7 +44,8 @@ typedef struct Sink
 	/* from freshet.sink_state: written by the worker alone */
 	SinkState	state;
 	int64		built_generation;	/* generation it was last built for; 0 never */
-	List	   *leaves;			/* OIDs of the source's partitions when built */
+	List	   *leaves;			/* OIDs of the source's partitions when built, */
+	List	   *attached;		/* and their attachments: see feed_leaves() */
 
 	/* derived */
 	MemoryContext context;

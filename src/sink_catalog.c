@@ -67,7 +67,8 @@ enum
 	ANUM_STATE_SINCE,
 	ANUM_STATE_ERROR,
 	ANUM_STATE_LEAVES,
-	NATTS_STATE = ANUM_STATE_LEAVES
+	ANUM_STATE_ATTACHED,
+	NATTS_STATE = ANUM_STATE_ATTACHED
 };
 
 static const char *const state_names[] = {
@@ -182,14 +183,26 @@ make_sink(HeapTuple tuple, TupleDesc desc)
 	return sink;
 }
 
+static List *
+oid_list(Datum array)
+{
+	List	   *result = NIL;
+	Datum	   *elems;
+	int			n;
+
+	deconstruct_array(DatumGetArrayTypeP(array), OIDOID, sizeof(Oid), true, TYPALIGN_INT,
+					  &elems, NULL, &n);
+	for (int i = 0; i < n; i++)
+		result = lappend_oid(result, DatumGetObjectId(elems[i]));
+	return result;
+}
+
 /* Add what freshet.sink_state says; in the sink's memory context. */
 static void
 add_state(Sink *sink, HeapTuple tuple, TupleDesc desc)
 {
 	Datum		value;
-	Datum	   *elems;
 	bool		isnull;
-	int			n;
 
 	sink->state = find_name(state_names, lengthof(state_names),
 							required(tuple, ANUM_STATE_STATE, desc), "state");
@@ -198,13 +211,8 @@ add_state(Sink *sink, HeapTuple tuple, TupleDesc desc)
 	value = heap_getattr(tuple, ANUM_STATE_ERROR, desc, &isnull);
 	sink->error = isnull ? NULL : TextDatumGetCString(value);
 
-	value = heap_getattr(tuple, ANUM_STATE_LEAVES, desc, &isnull);
-	if (isnull)
-		return;
-	deconstruct_array(DatumGetArrayTypeP(value), OIDOID, sizeof(Oid), true, TYPALIGN_INT,
-					  &elems, NULL, &n);
-	for (int i = 0; i < n; i++)
-		sink->leaves = lappend_oid(sink->leaves, DatumGetObjectId(elems[i]));
+	sink->leaves = oid_list(required(tuple, ANUM_STATE_LEAVES, desc));
+	sink->attached = oid_list(required(tuple, ANUM_STATE_ATTACHED, desc));
 }
 
 static Sink *
@@ -489,6 +497,7 @@ sink_state_write(const Sink *sink, SinkState state, int64 generation, const char
 	else
 		nulls[ANUM_STATE_ERROR - 1] = true;
 	values[ANUM_STATE_LEAVES - 1] = oid_list_array(sink->leaves);
+	values[ANUM_STATE_ATTACHED - 1] = oid_list_array(sink->attached);
 
 	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 	if (old == NULL)

@@ -79,6 +79,9 @@ static int	backoff_ms = 0;
 /* Set before an error that is nobody's fault. */
 static bool retrying = false;
 
+/* The last error noted was of that kind: it is void after the next batch. */
+static bool retry_noted = false;
+
 /* The sink to blame for the last errors in a row, and how many. */
 static Oid	blamed_sink = InvalidOid;
 static int	blames = 0;
@@ -343,6 +346,7 @@ recover_from_error(MemoryContext context)
 	sink = batch_abandon();
 	MemoryContextSwitchTo(context);
 	note_error(error->message);
+	retry_noted = retry;
 	RESUME_INTERRUPTS();
 
 	if (retry)
@@ -434,6 +438,9 @@ run_and_wait(void)
 	batch_run(&outcome);
 	backoff_ms = 0;
 	blamed_sink = InvalidOid;
+	if (retry_noted)
+		note_error("");
+	retry_noted = false;
 	check_wal_lag();
 	if (outcome.nothing_to_do)
 		give_up();
