@@ -159,7 +159,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'freshet_rebuild_sink'
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION freshet.rebuild_sink(regclass) IS
-'compute a sink anew and write what differs; for a failed or restored sink';
+'computes a sink anew; for a failed or restored sink';
 
 CREATE FUNCTION freshet.verify_sink(sink regclass,
 	OUT missing bigint, OUT unexpected bigint)

@@ -370,6 +370,7 @@ backfill_kept(Sink *sink)
 
 	if (!done_before_snapshot)
 		return NIL;
+	(void) set_phase(sink, FILL_CATCHING_UP);
 	if (kept == NULL)
 		kept = change_set_create();
 	return list_make1(change_set_get_list(kept, sink->plan->source, true));

@@ -79,6 +79,9 @@ static int	backoff_ms = 0;
 /* Set before an error that is nobody's fault. */
 static bool retrying = false;
 
+/* Past the point of no return of give_up(). */
+static bool giving_up = false;
+
 /* The last error noted was of that kind: it is void after the next batch. */
 static bool retry_noted = false;
 
@@ -205,6 +208,7 @@ give_up(void)
 {
 	char		name[NAMEDATALEN];
 
+	giving_up = true;
 	log_slot_drop();
 	replorigin_session_reset();
 	replorigin_session_origin = InvalidRepOriginId;
@@ -349,6 +353,9 @@ recover_from_error(MemoryContext context)
 	retry_noted = retry;
 	RESUME_INTERRUPTS();
 
+	/* without slot and origin; if a sink has come, so does another worker */
+	if (giving_up)
+		proc_exit(0);
 	if (retry)
 		back_off(MIN_RETRY_MS, MAX_RETRY_MS);
 	else if (is_to_fail(sink, error->sqlerrcode))
