@@ -50,7 +50,7 @@ BEGIN;
 SELECT freshet.create_sink('cs_x', 'SELECT count(*) FROM cs_source');
 SELECT freshet.drop_sink('cs_x');
 COMMIT;
-SELECT relid FROM freshet.sink ORDER BY relid::text;
+SELECT relid FROM freshet.sink WHERE relid <> 'kept'::regclass ORDER BY relid::text;
 
 -- without data, until it is resumed
 SELECT freshet.create_sink('cs_later', 'SELECT count(*) FROM cs_source', with_data => false);
@@ -79,5 +79,5 @@ DROP TABLE cs_source;
 SET client_min_messages = warning;
 DROP TABLE cs_source CASCADE;
 RESET client_min_messages;
-SELECT relid FROM freshet.sink;
+SELECT relid FROM freshet.sink WHERE relid <> 'kept'::regclass;
 DROP SCHEMA "cs Schema";

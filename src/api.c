@@ -112,15 +112,19 @@ void
 api_ensure_origin(void)
 {
 	char		name[NAMEDATALEN];
+	bool		created = false;
 
 	freshet_object_name(MyDatabaseId, name);
 	if (replorigin_by_name(name, true) == InvalidRepOriginId)
 	{
 		LockSharedObject(DatabaseRelationId, MyDatabaseId, 0, ShareUpdateExclusiveLock);
 		if (replorigin_by_name(name, true) == InvalidRepOriginId)
+		{
 			(void) replorigin_create(name);
+			created = true;
+		}
 	}
-	freshet_wake_launcher_at_commit();
+	freshet_wake_launcher_at_commit(created);
 }
 
 /*

@@ -365,13 +365,23 @@ set_building(Sink *sink)
  * it when the fill has committed.
  */
 static void
-go_on_filling(Sink *sink, Batch *batch, List *lists, List *leaves)
+go_on_filling(Sink *sink, Batch *batch, List *lists, List *leaves, List *attached)
 {
 	List	   *all;
 
 	backfill_keep(sink, lists);
 	if (!batch->last_part || (all = backfill_kept(sink)) == NIL)
 		return;
+
+	if (!(equal(leaves, sink->leaves) && equal(attached, sink->attached)) &&
+		partitions_changed_rows(sink, leaves, attached))
+	{
+		/* it has read other partitions than there are now: once more */
+		backfill_cancel(sink);
+		batch->again = true;
+		return;
+	}
+	store_leaves(sink, leaves, attached);
 	delta_feed(list_make1(get_run(batch, sink, leaves)->run), all, &current_sink);
 	finish_run(batch, find_run(batch, sink));
 	count_filled(sink);
@@ -397,7 +407,10 @@ fill_sink(Sink *sink, Batch *batch, List *leaves, List *attached)
 	store_leaves(sink, leaves, attached);
 	if (backfill_start(sink, batch->snapshot))
 	{
-		set_building(sink);
+		/* the partitions that the filler reads are written too */
+		sink->built_generation = 0;
+		if (backfill_is_running(sink) || sink->state != SINK_BUILDING)
+			sink_set_state(sink, SINK_BUILDING, NULL);
 		return;
 	}
 	delta_fill(get_run(batch, sink, leaves)->run, backfill_begin(sink));
@@ -477,7 +490,7 @@ maintain_sink(Sink *sink, Batch *batch)
 			batch->hungry = lappend(batch->hungry, get_run(batch, sink, leaves));
 	}
 	else if (backfill_is_running(sink))
-		go_on_filling(sink, batch, lists, leaves);
+		go_on_filling(sink, batch, lists, leaves, attached);
 	else if (batch->last_part)
 		fill_sink(sink, batch, leaves, attached);
 }

@@ -37,6 +37,9 @@ static XLogRecPtr announced_commit = InvalidXLogRecPtr;
 /* Set when the launcher has to look for databases after the commit. */
 static bool wake_launcher = false;
 
+/* Nobody would tell it at COMMIT PREPARED. */
+static bool refuse_prepare = false;
+
 void		_PG_init(void);
 
 /*
@@ -49,6 +52,13 @@ void		_PG_init(void);
 static void
 announce_commit(XactEvent event, void *arg)
 {
+	if (event == XACT_EVENT_PRE_PREPARE && refuse_prepare)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has created the first sink of a "
+						"database"),
+				 errhint("Create the sink in a transaction of its own.")));
+
 	if (event == XACT_EVENT_COMMIT && wake_launcher)
 	{
 		if (!shmem_set_wanted(MyDatabaseId))
@@ -60,7 +70,7 @@ announce_commit(XactEvent event, void *arg)
 	}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
-		wake_launcher = false;
+		wake_launcher = refuse_prepare = false;
 
 	if (event != XACT_EVENT_COMMIT || freshet_is_worker ||
 		XactLastCommitEnd == announced_commit)
@@ -71,9 +81,10 @@ announce_commit(XactEvent event, void *arg)
 }
 
 void
-freshet_wake_launcher_at_commit(void)
+freshet_wake_launcher_at_commit(bool first)
 {
 	wake_launcher = true;
+	refuse_prepare |= first;
 }
 
 void

@@ -97,7 +97,7 @@ put_sink_stats(ReturnSetInfo *rsinfo, const SinkStats *stats)
 }
 
 /*
- * sink_stats() → (relid, rows, changes, rate, phase, rows_done, rows_total,
+ * sink_stats() -> (relid, rows, changes, rate, phase, rows_done, rows_total,
  * fill_started)
  */
 Datum
@@ -164,7 +164,7 @@ make_delay(const WorkerFigures *figures)
 }
 
 /*
- * worker_stats() → (pid, state, slot_name, applied_lsn, applied_commit_time,
+ * worker_stats() -> (pid, state, slot_name, applied_lsn, applied_commit_time,
  * delay, held_back, batches, changes, wal_lag_bytes, last_error)
  *
  * An error message may quote data; who may read all statistics sees it.

@@ -50,6 +50,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -522,15 +523,38 @@ try_verify(Oid relid, VerifySnapshots *snapshots)
 	return NULL;
 }
 
-/* verify_sink(sink regclass) → (missing bigint, unexpected bigint) */
+static void
+verify(Oid relid, int64 *missing, int64 *unexpected)
+{
+	VerifySnapshots snapshots;
+	Sink	   *sink = NULL;
+
+	for (int i = 0; sink == NULL && i < MAX_ATTEMPTS; i++)
+		sink = try_verify(relid, &snapshots);
+	if (sink == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("could not verify sink \"%s\": its sources keep being truncated or "
+						"rewritten", get_rel_name(relid)),
+				 errhint("Try again.")));
+
+	/* a source that is a sink changes with the batch, not before it */
+	verify_compare(sink, sink->source_is_sink ? snapshots.sink : snapshots.query,
+				   snapshots.sink, missing, unexpected);
+	UnregisterSnapshot(snapshots.query);
+	UnregisterSnapshot(snapshots.sink);
+}
+
+/* verify_sink(sink regclass) -> (missing bigint, unexpected bigint) */
 Datum
 freshet_verify_sink(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
-	VerifySnapshots snapshots;
-	Sink	   *sink = NULL;
-	int64		missing;
-	int64		unexpected;
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+	int64		missing = 0;
+	int64		unexpected = 0;
 	TupleDesc	desc;
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
@@ -545,20 +569,29 @@ freshet_verify_sink(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
-	for (int i = 0; sink == NULL && i < MAX_ATTEMPTS; i++)
-		sink = try_verify(relid, &snapshots);
-	if (sink == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("could not verify sink \"%s\": its sources keep being truncated or "
-						"rewritten", get_rel_name(relid)),
-				 errhint("Try again.")));
-
-	/* a source that is a sink changes with the batch, not before it */
-	verify_compare(sink, sink->source_is_sink ? snapshots.sink : snapshots.query,
-				   snapshots.sink, &missing, &unexpected);
-	UnregisterSnapshot(snapshots.query);
-	UnregisterSnapshot(snapshots.sink);
+	/*
+	 * The locks must not outlive the comparison: DDL that queues behind them
+	 * holds up the worker, for which the next call in the same transaction
+	 * would wait.  An aborted subtransaction gives them back.
+	 */
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		verify(relid, &missing, &unexpected);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(oldcontext);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+	if (error != NULL)
+		ReThrowError(error);
 
 	values[0] = Int64GetDatum(missing);
 	values[1] = Int64GetDatum(unexpected);

@@ -13,8 +13,8 @@
  * maintained and the error is of the kind that comes back, the sink is set
  * failed and left out, and the others go on at once.  Other errors are tried
  * again after a pause that doubles up to a minute; but a sink that is to blame
- * for several of them in a row is set failed too, for its definition can raise
- * whatever it likes.
+ * for several of them in a row, for a minute, is set failed too, for its
+ * definition can raise whatever it likes.
  *
  * Table locks are waited for half a second, less than deadlock_timeout: the
  * worker holds locks on the sinks that it has written, and if it and a user's
@@ -67,9 +67,10 @@
 #define MIN_BACKOFF_MS		1000
 #define MAX_BACKOFF_MS		60000
 #define MIN_RETRY_MS		50		/* when nobody is to blame */
-#define MAX_RETRY_MS		2000
+#define MAX_RETRY_MS		200
 #define LAG_CHECK_MS		5000
 #define MAX_BLAMES			5
+#define MIN_BLAMED_MS		60000
 
 WorkerSlot *MyWorkerSlot = NULL;
 pid_t		worker_pid = 0;
@@ -85,9 +86,10 @@ static bool giving_up = false;
 /* The last error noted was of that kind: it is void after the next batch. */
 static bool retry_noted = false;
 
-/* The sink to blame for the last errors in a row, and how many. */
+/* The sink to blame for the last errors in a row, how many, and since when. */
 static Oid	blamed_sink = InvalidOid;
 static int	blames = 0;
+static TimestampTz blamed_since;
 
 void
 worker_check_stop(void)
@@ -326,9 +328,16 @@ is_to_fail(Oid sink, int sqlerrcode)
 {
 	if (!OidIsValid(sink))
 		return false;
-	blames = sink == blamed_sink ? blames + 1 : 1;
-	blamed_sink = sink;
-	return worker_error_is_lasting(sqlerrcode) || blames >= MAX_BLAMES;
+	if (sink != blamed_sink)
+	{
+		blamed_sink = sink;
+		blames = 0;
+		blamed_since = GetCurrentTimestamp();
+	}
+	blames++;
+	return worker_error_is_lasting(sqlerrcode) ||
+		(blames >= MAX_BLAMES &&
+		 TimestampDifferenceExceeds(blamed_since, GetCurrentTimestamp(), MIN_BLAMED_MS));
 }
 
 static void

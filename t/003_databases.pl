@@ -72,7 +72,7 @@ sub is_alive
 # ---------------------------------------------------------------------------
 
 my $postgres = oid_of('postgres');
-sleep(1.5);
+sleep(1);
 is(traces($postgres), '0|0|0', 'an extension without sinks has no worker');
 
 # create_sink() that is rolled back, or fails
@@ -81,7 +81,7 @@ $node->safe_psql('postgres', q{
 	BEGIN;
 	SELECT freshet.create_sink('s', 'SELECT k, count(*) FROM t GROUP BY k');
 	ROLLBACK});
-sleep(1.5);
+sleep(1);
 is(traces($postgres), '0|0|0', 'nor after a create_sink() that is rolled back');
 
 # ---------------------------------------------------------------------------
@@ -182,7 +182,7 @@ is(traces($one), '1|1|1', 'a renamed database keeps its slot and origin');
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE one');
 is_alive('one', 'after it was the template of another');
 my $copy = oid_of('copy');
-sleep(1.5);
+sleep(1);
 is(traces($copy), '0|0|0', 'a copy has no worker');
 is( $node->safe_psql('copy', q{SELECT string_agg(DISTINCT state, ', ') FROM freshet.status}),
 	'building', 'none of its sinks pretends to be live');
