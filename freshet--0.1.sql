@@ -225,6 +225,46 @@ CREATE AGGREGATE freshet.exact_avg(real)
 COMMENT ON AGGREGATE freshet.exact_avg(real) IS
 'the average of the exact sum: it does not depend on the order of the rows';
 
+-- Used for the first fill of a rollup: PostgreSQL groups the rows, in parallel
+-- if it likes, and yields the states from which the sink is maintained.
+CREATE FUNCTION freshet.accum_step(internal, anyelement, integer)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'freshet_accum_step'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.accum_step(internal, anyelement, integer) IS
+'internal: transition function of accum_state';
+CREATE FUNCTION freshet.accum_combine(internal, internal)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'freshet_accum_combine'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.accum_combine(internal, internal) IS
+'internal: combine function of accum_state';
+CREATE FUNCTION freshet.accum_serialize(internal)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'freshet_accum_serialize'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.accum_serialize(internal) IS
+'internal: serialization function of accum_state';
+CREATE FUNCTION freshet.accum_deserialize(bytea, internal)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'freshet_accum_deserialize'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.accum_deserialize(bytea, internal) IS
+'internal: deserialization function of accum_state';
+CREATE FUNCTION freshet.accum_final(internal)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'freshet_accum_final'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.accum_final(internal) IS
+'internal: final function of accum_state';
+CREATE AGGREGATE freshet.accum_state(anyelement, integer)
+	(SFUNC = freshet.accum_step, STYPE = internal, SSPACE = 128,
+	FINALFUNC = freshet.accum_final, COMBINEFUNC = freshet.accum_combine,
+	SERIALFUNC = freshet.accum_serialize, DESERIALFUNC = freshet.accum_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE freshet.accum_state(anyelement, integer) IS
+'internal: state of the sum or average of a sink; the integer is its kind';
+
 CREATE FUNCTION freshet.wait(timeout interval DEFAULT '1 minute')
 RETURNS pg_lsn
 AS 'MODULE_PATHNAME', 'freshet_wait'

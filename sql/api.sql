@@ -127,7 +127,9 @@ INSERT INTO api_sink (g) VALUES (1) ON CONFLICT DO NOTHING;
 SELECT check_sink('api_sink');
 
 -- wait
+\set VERBOSITY terse
 SELECT freshet.wait('-1 s');
+\set VERBOSITY default
 SELECT freshet.wait(NULL);
 SELECT pg_typeof(freshet.wait());
 BEGIN;

@@ -138,7 +138,10 @@ extern Datum accum_result(const AccumDesc *desc, const Accum *acc, bool *isnull)
 extern void accum_serialize(const AccumDesc *desc, const Accum *acc, StringInfo buf);
 extern void accum_deserialize(const AccumDesc *desc, Accum *acc, StringInfo buf);
 
-/* For accum_state.c: count inputs of this display scale. */
+/* Add the inputs of "from" to "to"; they share nothing afterwards. */
+extern void accum_combine(const AccumDesc *desc, Accum *to, const Accum *from);
+
+/* For accum_state.c and accum_combine.c: count inputs of this display scale. */
 extern void accum_count_scale(AccumScales **scales, int scale, int64 delta);
 
 /* Take the state from a visible column (see AggSpec.visible). */

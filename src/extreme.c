@@ -14,33 +14,27 @@
  * value that is known already or retracting one that is beyond the extreme
  * (which makes the group stale again) leads to the right end.
  *
- * The query is built from the plan's expressions and planned as a Query; it
- * is not text.  Rights on the source were checked when the plan was made.
+ * The query is built from the plan's expressions (source_query.c).
  *
  *-------------------------------------------------------------------------
  */
 #include "freshet.h"
 
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "parser/parse_relation.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #include "delta.h"
 #include "extreme.h"
+#include "source_query.h"
 
 static bool
 is_extreme(const AggSpec *spec)
@@ -137,34 +131,6 @@ group_query_possible(const DeltaPlan *plan)
 	return has_start;
 }
 
-static Aggref *
-make_aggref(const AggSpec *spec)
-{
-	Aggref	   *agg = makeNode(Aggref);
-	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(spec->aggfnoid));
-	Oid			transtype;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for aggregate %u", spec->aggfnoid);
-	transtype = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggtranstype;
-	ReleaseSysCache(tuple);
-
-	agg->aggfnoid = spec->aggfnoid;
-	agg->aggtype = spec->resulttype;
-	agg->aggcollid = OidIsValid(get_typcollation(spec->resulttype)) ? spec->collation : InvalidOid;
-	agg->inputcollid = spec->collation;
-	agg->aggtranstype = transtype;
-	agg->aggargtypes = list_make1_oid(spec->argtype);
-	agg->args = list_make1(makeTargetEntry(copyObject(spec->arg), 1, NULL, false));
-	agg->aggfilter = copyObject(spec->filter);
-	agg->aggkind = AGGKIND_NORMAL;
-	agg->aggsplit = AGGSPLIT_SIMPLE;
-	agg->aggno = -1;
-	agg->aggtransno = -1;
-	agg->location = -1;
-	return agg;
-}
-
 static Param *
 make_param(int id, Oid type, int32 typmod, Oid collation)
 {
@@ -250,40 +216,16 @@ group_quals(const DeltaPlan *plan, const bool *nulls, WindowKind window)
 static PlannedStmt *
 plan_query(const DeltaPlan *plan, List *quals)
 {
-	Query	   *query = makeNode(Query);
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	RangeTblRef *rtr = makeNode(RangeTblRef);
-	Relation	rel = table_open(plan->source, AccessShareLock);
-	int			resno = 1;
+	List	   *tlist = NIL;
 
-	rte->rtekind = RTE_RELATION;
-	rte->relid = plan->source;
-	rte->relkind = rel->rd_rel->relkind;
-	rte->rellockmode = AccessShareLock;
-	rte->inh = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
-	rte->inFromCl = true;
-	rte->eref = makeAlias(RelationGetRelationName(rel), NIL);
-	for (int i = 0; i < RelationGetDescr(rel)->natts; i++)
-		rte->eref->colnames = lappend(rte->eref->colnames,
-									  makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel),
-																			  i)->attname))));
-	table_close(rel, NoLock);
-
-	query->commandType = CMD_SELECT;
-	query->querySource = QSRC_ORIGINAL;
-	query->canSetTag = true;
-	query->hasAggs = true;
-	query->rtable = list_make1(rte);
-	rtr->rtindex = 1;
-	query->jointree = makeFromExpr(list_make1(rtr), (Node *) make_ands_explicit(quals));
 	for (int i = 0; i < plan->naggs; i++)
 	{
 		if (is_extreme(&plan->aggs[i]))
-			query->targetList = lappend(query->targetList,
-										makeTargetEntry((Expr *) make_aggref(&plan->aggs[i]),
-														resno++, pstrdup("extreme"), false));
+			tlist = source_query_target(tlist,
+										(Expr *) source_query_aggregate(&plan->aggs[i]));
 	}
-	return pg_plan_query(query, "freshet: extremes of a group", 0, NULL);
+	return pg_plan_query(source_query(plan, quals, tlist), "freshet: extremes of a group", 0,
+						 NULL);
 }
 
 static bool

@@ -16,17 +16,12 @@
  * and its extremes are computed again from the source before the group is
  * written (extreme.c).
  *
- * Filling folds all rows of the source as added ones.  If the groups fit in
- * memory, the result is compared with the rows that the sink has, and only
- * what differs is written; if not, the rows are deleted first.  Readers see
- * the old rows until the batch commits (TRUNCATE would empty the sink for
- * readers with older snapshots).
+ * Filling is in rollup_fill.c.
  *
  *-------------------------------------------------------------------------
  */
 #include "freshet.h"
 
-#include "access/tableam.h"
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -35,7 +30,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "accum.h"
 #include "apply.h"
@@ -53,7 +47,6 @@
 
 static void rollup_row(RowConsumer *consumer, TupleTableSlot *slot, int sign);
 static void rollup_truncate(RowConsumer *consumer);
-static void flush_groups(Rollup *rollup);
 
 /*
  * Compiling
@@ -219,8 +212,8 @@ load_group(Rollup *rollup, RollupGroup *group)
 	}
 }
 
-static void
-init_group(Rollup *rollup, RollupGroup *group)
+void
+rollup_init_group(Rollup *rollup, RollupGroup *group)
 {
 	group->rows = 0;
 	group->stored = false;
@@ -234,7 +227,7 @@ start_group(Rollup *rollup, RollupGroup *group)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(rollup->group_context);
 
-	init_group(rollup, group);
+	rollup_init_group(rollup, group);
 	if (!rollup->fresh &&
 		writer_find(rollup->writer,
 					rollup->groups.key_slot ? rollup->groups.key_slot->tts_values : NULL,
@@ -255,8 +248,8 @@ total_group(Rollup *rollup)
 	return rollup->total;
 }
 
-static void
-forget_groups(Rollup *rollup)
+void
+rollup_forget_groups(Rollup *rollup)
 {
 	if (rollup->cache != NULL)
 		key_cache_reset(rollup->cache);
@@ -280,9 +273,20 @@ make_room(Rollup *rollup)
 		writer_delete_all(rollup->writer);
 		writer_end(rollup->writer);
 	}
-	flush_groups(rollup);
+	rollup_flush_groups(rollup);
 	rollup->fresh = false;
-	forget_groups(rollup);
+	rollup_forget_groups(rollup);
+}
+
+pg_noinline void
+rollup_check_memory(Rollup *rollup)
+{
+	rollup->next_check = rollup->ngroups + MEMORY_CHECK_INTERVAL;
+	if (MemoryContextMemAllocated(rollup->context, true) > (Size) freshet_work_mem * 1024 / 2)
+	{
+		make_room(rollup);
+		rollup->next_check = MEMORY_CHECK_INTERVAL;
+	}
 }
 
 static inline RollupGroup *
@@ -321,6 +325,12 @@ lookup_group(Rollup *rollup)
 	if (likely(rollup->cache != NULL))
 		key_cache_store(rollup->cache, group);
 	return group;
+}
+
+RollupGroup *
+rollup_get_group(Rollup *rollup)
+{
+	return lookup_group(rollup);
 }
 
 /*
@@ -371,15 +381,7 @@ rollup_row(RowConsumer *consumer, TupleTableSlot *slot, int sign)
 		MemoryContextSwitchTo(oldcontext);
 	}
 
-	if (unlikely(rollup->ngroups >= rollup->next_check))
-	{
-		rollup->next_check = rollup->ngroups + MEMORY_CHECK_INTERVAL;
-		if (MemoryContextMemAllocated(rollup->context, true) > (Size) freshet_work_mem * 1024 / 2)
-		{
-			make_room(rollup);
-			rollup->next_check = MEMORY_CHECK_INTERVAL;
-		}
-	}
+	rollup_bound_memory(rollup);
 }
 
 /* Everything before is void, the rows of the sink included. */
@@ -388,7 +390,7 @@ rollup_truncate(RowConsumer *consumer)
 {
 	Rollup	   *rollup = (Rollup *) consumer;
 
-	forget_groups(rollup);
+	rollup_forget_groups(rollup);
 	writer_begin(rollup->writer);
 	writer_delete_all(rollup->writer);
 	writer_end(rollup->writer);
@@ -449,8 +451,8 @@ compute_row(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
 	}
 }
 
-static void
-write_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
+void
+rollup_write_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(rollup->out_econtext->ecxt_per_tuple_memory);
 	bool		exists = rollup->plan->nkeys == 0 || group->rows > 0;
@@ -508,11 +510,11 @@ rollup_each_group(Rollup *rollup, GroupCallback callback, void *arg)
 static void
 write_callback(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
 {
-	write_group(rollup, group, keys);
+	rollup_write_group(rollup, group, keys);
 }
 
-static void
-flush_groups(Rollup *rollup)
+void
+rollup_flush_groups(Rollup *rollup)
 {
 	/* extremes are the definer's expressions, writing is the owner's table */
 	extreme_recompute(rollup);
@@ -521,7 +523,6 @@ flush_groups(Rollup *rollup)
 	writer_end(rollup->writer);
 }
 
-/* The group with the keys in eval's values, or NULL: never made. */
 RollupGroup *
 rollup_find_group(Rollup *rollup)
 {
@@ -543,63 +544,10 @@ rollup_find_group(Rollup *rollup)
 		freshet_hash_additional(rollup->groups.table, entry, rollup->group_size, rollup->group_context);
 }
 
-/*
- * After a fill whose groups are all in memory: tell each which row of the
- * sink it has, and delete the rows that have no group.
- */
-static void
-adopt_rows(Rollup *rollup)
-{
-	SinkWriter *writer = rollup->writer;
-	DeltaPlan  *plan = rollup->plan;
-	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
-
-	while (table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot))
-	{
-		RollupGroup *group;
-
-		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < plan->nkeys; i++)
-			rollup->eval->values[i] = writer_old_value(writer, plan->keys[i].column,
-													   &rollup->eval->nulls[i]);
-		group = rollup_find_group(rollup);
-		ResetExprContext(rollup->eval->econtext);
-		if (group != NULL && !group->stored)
-		{
-			group->stored = true;
-			group->tid = writer->old_slot->tts_tid;
-		}
-		else
-			writer_delete(writer);
-	}
-	table_endscan(scan);
-	ExecClearTuple(writer->old_slot);
-}
-
-static void
-rollup_fill(RowConsumer *consumer, SinkStats *stats)
-{
-	Rollup	   *rollup = (Rollup *) consumer;
-
-	rollup->fresh = true;
-	if (rollup->plan->nkeys == 0)
-		(void) total_group(rollup);
-	feed_table(rollup->sink, rollup->leaves, GetActiveSnapshot(), consumer, stats);
-	if (rollup->fresh)
-	{
-		writer_begin(rollup->writer);
-		adopt_rows(rollup);
-		writer_end(rollup->writer);
-	}
-	rollup->fresh = false;
-	flush_groups(rollup);
-	forget_groups(rollup);
-}
-
 static void
 rollup_flush(RowConsumer *consumer)
 {
-	flush_groups((Rollup *) consumer);
+	rollup_flush_groups((Rollup *) consumer);
 }
 
 const DeltaMethods rollup_methods = {

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * rollup.h
- *		The groups of a rollup under maintenance: for rollup.c and extreme.c.
+ *		The groups of a rollup under maintenance: what rollup.c shares with
+ *		rollup_fill.c and extreme.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -70,6 +71,35 @@ typedef struct Rollup
 typedef void (*GroupCallback) (Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg);
 
 extern void rollup_each_group(Rollup *rollup, GroupCallback callback, void *arg);
+
+/* The group with the keys in eval's values: NULL if it was never made. */
 extern RollupGroup *rollup_find_group(Rollup *rollup);
+/* The same, made if need be. */
+extern RollupGroup *rollup_get_group(Rollup *rollup);
+
+/* A group without rows. */
+extern void rollup_init_group(Rollup *rollup, RollupGroup *group);
+
+/* Between writer_begin() and writer_end(): write a group's row as it is now. */
+extern void rollup_write_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys);
+/* Write all groups in memory; forget them. */
+extern void rollup_flush_groups(Rollup *rollup);
+extern void rollup_forget_groups(Rollup *rollup);
+
+extern void rollup_check_memory(Rollup *rollup);
+
+/*
+ * After a group may have been made: write and forget all if they take too
+ * much memory.  That ends filling "fresh": the sink's rows are deleted first.
+ */
+static inline void
+rollup_bound_memory(Rollup *rollup)
+{
+	if (unlikely(rollup->ngroups >= rollup->next_check))
+		rollup_check_memory(rollup);
+}
+
+/* rollup_fill.c */
+extern void rollup_fill(RowConsumer *consumer, SinkStats *stats);
 
 #endif							/* FRESHET_ROLLUP_H */

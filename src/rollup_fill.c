@@ -1,0 +1,436 @@
+/*-------------------------------------------------------------------------
+ *
+ * rollup_fill.c
+ *		Fill a rollup: compute its groups from the rows of the source.
+ *
+ * Two ways.  Where it can, PostgreSQL's executor groups the rows, in parallel
+ * workers if the planner thinks that worth while: a query built from the plan
+ * yields for each group its keys, its number of rows and the states of its
+ * aggregates (accum_agg.c).  It is run at the active snapshot, the batch's,
+ * which parallel workers get together with the state of the transaction, so
+ * that they see what it has written.  Nothing may be written while they run,
+ * so the result goes to a tuplestore first; it is one row per group.
+ *
+ * A windowed rollup is filled by folding the rows of the source as added
+ * ones: that is faster than the window function in FROM.  So is a rollup over
+ * a partitioned table: its partitions must be those of the snapshot, and a
+ * query would read those of the catalogue as it is now.
+ *
+ * If the sink has rows, the groups are gathered in memory and compared with
+ * them, and only what differs is written.  If they do not fit, the rows are
+ * deleted first.  Readers see the old rows until the batch commits (TRUNCATE
+ * would empty the sink for readers with older snapshots).  An empty sink takes
+ * the groups of a query one by one.
+ *
+ * The executor is not told to stop by those who want the worker gone, nor
+ * does it count rows: the node that scans the source is given a function in
+ * front of its own, see watch_scan().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/heapam.h"
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "tcop/dest.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/tuplestore.h"
+
+#include "delta.h"
+#include "rollup.h"
+#include "source_query.h"
+#include "worker.h"
+
+#define QUERY_NAME	"freshet: filling a rollup"
+
+/*
+ * Planning
+ */
+
+static Oid
+accum_state_oid(void)
+{
+	Oid			argtypes[2] = {ANYELEMENTOID, INT4OID};
+	oidvector  *vector = buildoidvector(argtypes, 2);
+	Oid			namespace = get_namespace_oid(FRESHET_SCHEMA, false);
+
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("accum_state"),
+						   PointerGetDatum(vector), ObjectIdGetDatum(namespace));
+}
+
+/* Does the aggregate of the definition yield the whole state? */
+static bool
+result_is_state(const AggSpec *spec)
+{
+	return spec->kind == AGG_COUNT_STAR || spec->kind == AGG_COUNT ||
+		spec->kind == AGG_MIN || spec->kind == AGG_MAX;
+}
+
+static Aggref *
+state_aggregate(const AggSpec *spec)
+{
+	Oid			aggfnoid;
+	Const	   *kind;
+
+	if (result_is_state(spec))
+		return source_query_aggregate(spec);
+
+	aggfnoid = accum_state_oid();
+	if (!OidIsValid(aggfnoid))
+		elog(ERROR, "aggregate freshet.accum_state does not exist");
+	kind = makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(spec->kind), false,
+					 true);
+	return source_query_aggref(aggfnoid, BYTEAOID, InvalidOid,
+							   list_make2(copyObject(spec->arg), kind),
+							   copyObject(spec->filter));
+}
+
+/* SELECT keys, count(*), states FROM source WHERE quals GROUP BY keys */
+static Query *
+fill_query(const DeltaPlan *plan)
+{
+	List	   *tlist = NIL;
+	List	   *groups = NIL;
+	Query	   *query;
+
+	for (int i = 0; i < plan->nkeys; i++)
+	{
+		const KeySpec *key = &plan->keys[i];
+		SortGroupClause *clause = makeNode(SortGroupClause);
+
+		tlist = source_query_target(tlist, copyObject(key->expr));
+		clause->tleSortGroupRef = i + 1;
+		llast_node(TargetEntry, tlist)->ressortgroupref = clause->tleSortGroupRef;
+		clause->eqop = key->eqop;
+		clause->sortop = key->sortop;
+		clause->hashable = op_hashjoinable(key->eqop, key->type);
+		groups = lappend(groups, clause);
+	}
+	tlist = source_query_target(tlist, (Expr *) source_query_aggref(F_COUNT_, INT8OID,
+																   InvalidOid, NIL, NULL));
+	for (int i = 0; i < plan->naggs; i++)
+		tlist = source_query_target(tlist, (Expr *) state_aggregate(&plan->aggs[i]));
+
+	query = source_query(plan, copyObject(plan->quals), tlist);
+	query->groupClause = groups;
+	return query;
+}
+
+/* The worker has no use for parallel queries otherwise; see worker_set_session(). */
+static void
+allow_parallel_query(void)
+{
+	const char *workers = GetConfigOptionResetString("max_parallel_workers_per_gather");
+
+	(void) set_config_option("max_parallel_workers_per_gather", workers, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* a leader that only waits would not look at worker_check_stop() */
+	(void) set_config_option("parallel_leader_participation", "on", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Running
+ */
+
+/*
+ * Of the query under way in this process, for watched_scan(), which gets
+ * nothing but the node.  Set anew by every query.
+ */
+static SinkStats *watch_stats;
+static int64 watch_rows;
+
+/*
+ * Count rows read.  Of a scan shared with parallel workers only the part of
+ * the table that has been given out is known.
+ */
+static void
+report_scan(ScanState *node)
+{
+	TableScanDesc scan = node->ss_currentScanDesc;
+
+	if (watch_stats == NULL)
+		return;
+	if (IsA(node, SeqScanState) && scan != NULL && scan->rs_parallel != NULL &&
+		node->ss_currentRelation->rd_tableam == GetHeapamTableAmRoutine())
+	{
+		ParallelBlockTableScanDesc shared = (ParallelBlockTableScanDesc) scan->rs_parallel;
+		double		done = pg_atomic_read_u64(&shared->phs_nallocated);
+
+		if (shared->phs_nblocks > 0)
+			watch_stats->rows_done = watch_stats->rows_total *
+				Min(done / shared->phs_nblocks, 1.0);
+	}
+	else
+		watch_stats->rows_done = watch_rows;
+}
+
+static TupleTableSlot *
+watched_scan(PlanState *node)
+{
+	if ((++watch_rows & 1023) == 0)
+	{
+		report_scan((ScanState *) node);
+		worker_check_stop();
+	}
+	return node->ExecProcNodeReal(node);
+}
+
+/* Put watched_scan() in front of the scan of the source. */
+static void
+watch_scan(PlanState *node, SinkStats *stats)
+{
+	watch_stats = stats;
+	watch_rows = 0;
+	while (outerPlanState(node) != NULL && !IsA(node, BitmapHeapScanState))
+		node = outerPlanState(node);
+	if (IsA(node, SeqScanState) || IsA(node, IndexScanState) ||
+		IsA(node, IndexOnlyScanState) || IsA(node, BitmapHeapScanState))
+		node->ExecProcNode = watched_scan;
+}
+
+typedef struct StoreReceiver
+{
+	DestReceiver pub;
+	Tuplestorestate *store;
+} StoreReceiver;
+
+static bool
+store_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	tuplestore_puttupleslot(((StoreReceiver *) self)->store, slot);
+	return true;
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+receiver_noop(DestReceiver *self)
+{
+}
+
+/* Run the query; *desc is that of its rows. */
+static Tuplestorestate *
+run_query(Query *query, SinkStats *stats, TupleDesc *desc)
+{
+	StoreReceiver receiver = {{store_row, receiver_startup, receiver_noop, receiver_noop,
+	DestNone}, tuplestore_begin_heap(false, false, work_mem)};
+	int			nestlevel = NewGUCNestLevel();
+	QueryDesc  *querydesc;
+
+	allow_parallel_query();
+	querydesc = CreateQueryDesc(pg_plan_query(query, QUERY_NAME, CURSOR_OPT_PARALLEL_OK, NULL),
+								QUERY_NAME, GetActiveSnapshot(), InvalidSnapshot, &receiver.pub,
+								NULL, NULL, 0);
+	ExecutorStart(querydesc, 0);
+	*desc = CreateTupleDescCopy(querydesc->tupDesc);
+	watch_scan(querydesc->planstate, stats);
+	freshet_executor_run(querydesc);
+	ExecutorFinish(querydesc);
+	ExecutorEnd(querydesc);
+	FreeQueryDesc(querydesc);
+	AtEOXact_GUC(false, nestlevel);
+	return receiver.store;
+}
+
+/*
+ * Groups
+ */
+
+/* The group from a row of the query; what it allocates is in the current context. */
+static void
+set_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *slot)
+{
+	const DeltaPlan *plan = rollup->plan;
+	int			column = plan->nkeys + 1;
+	bool		isnull;
+
+	rollup_init_group(rollup, group);
+	group->rows = DatumGetInt64(slot_getattr(slot, column++, &isnull));
+	for (int i = 0; i < plan->naggs; i++)
+	{
+		Datum		value = slot_getattr(slot, column++, &isnull);
+
+		if (result_is_state(&plan->aggs[i]))
+			accum_from_visible(&rollup->descs[i], &group->accums[i], value, isnull, group->rows);
+		else if (!isnull)
+		{
+			bytea	   *bytes = DatumGetByteaPP(value);
+
+			resetStringInfo(&rollup->state);
+			appendBinaryStringInfo(&rollup->state, VARDATA_ANY(bytes),
+								   VARSIZE_ANY_EXHDR(bytes));
+			accum_deserialize(&rollup->descs[i], &group->accums[i], &rollup->state);
+		}
+	}
+}
+
+/* Among the groups in memory, to be compared with the sink's rows. */
+static void
+keep_group(Rollup *rollup, TupleTableSlot *slot)
+{
+	RowEval    *eval = rollup->eval;
+	MemoryContext oldcontext = MemoryContextSwitchTo(eval->econtext->ecxt_per_tuple_memory);
+	RollupGroup *group;
+
+	for (int i = 0; i < rollup->plan->nkeys; i++)
+		eval->values[i] = slot_getattr(slot, i + 1, &eval->nulls[i]);
+	group = rollup_get_group(rollup);
+	MemoryContextSwitchTo(rollup->group_context);
+	set_group(rollup, group, slot);
+	MemoryContextSwitchTo(oldcontext);
+	ResetExprContext(eval->econtext);
+	rollup_bound_memory(rollup);
+}
+
+/* To the sink, which has no row of it. */
+static void
+insert_group(Rollup *rollup, RollupGroup *scratch, MemoryContext context, TupleTableSlot *slot)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+
+	set_group(rollup, scratch, slot);
+	MemoryContextSwitchTo(oldcontext);
+	rollup_write_group(rollup, scratch, slot);
+	MemoryContextReset(context);
+}
+
+static bool
+sink_is_empty(Rollup *rollup)
+{
+	SinkWriter *writer = rollup->writer;
+	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
+	bool		empty = !table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot);
+
+	table_endscan(scan);
+	ExecClearTuple(writer->old_slot);
+	return empty;
+}
+
+/*
+ * Each group comes once, so that an empty sink, and one whose rows were
+ * deleted because the groups take too much memory, can only get new rows.
+ */
+static void
+take_groups(Rollup *rollup, Tuplestorestate *store, TupleDesc desc)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet group",
+												  ALLOCSET_DEFAULT_SIZES);
+	RollupGroup *scratch = palloc0(rollup->group_size);
+	bool		more = tuplestore_gettupleslot(store, true, false, slot);
+
+	if (rollup->plan->nkeys > 0 && sink_is_empty(rollup))
+		rollup->fresh = false;
+	for (; more && rollup->fresh; more = tuplestore_gettupleslot(store, true, false, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		keep_group(rollup, slot);
+	}
+
+	if (more)
+	{
+		writer_begin(rollup->writer);
+		for (; more; more = tuplestore_gettupleslot(store, true, false, slot))
+		{
+			CHECK_FOR_INTERRUPTS();
+			insert_group(rollup, scratch, context, slot);
+		}
+		writer_end(rollup->writer);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static void
+fill_by_query(Rollup *rollup, SinkStats *stats)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet fill",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	TupleDesc	desc;
+	Tuplestorestate *store = run_query(fill_query(rollup->plan), stats, &desc);
+
+	take_groups(rollup, store, desc);
+	tuplestore_end(store);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+}
+
+/*
+ * After a fill whose groups are all in memory: tell each which row of the
+ * sink it has, and delete the rows that have no group.
+ */
+static void
+adopt_rows(Rollup *rollup)
+{
+	SinkWriter *writer = rollup->writer;
+	DeltaPlan  *plan = rollup->plan;
+	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot))
+	{
+		RollupGroup *group;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < plan->nkeys; i++)
+			rollup->eval->values[i] = writer_old_value(writer, plan->keys[i].column,
+													   &rollup->eval->nulls[i]);
+		group = rollup_find_group(rollup);
+		ResetExprContext(rollup->eval->econtext);
+		if (group != NULL && !group->stored)
+		{
+			group->stored = true;
+			group->tid = writer->old_slot->tts_tid;
+		}
+		else
+			writer_delete(writer);
+	}
+	table_endscan(scan);
+	ExecClearTuple(writer->old_slot);
+}
+
+void
+rollup_fill(RowConsumer *consumer, SinkStats *stats)
+{
+	Rollup	   *rollup = (Rollup *) consumer;
+	DeltaPlan  *plan = rollup->plan;
+
+	rollup->fresh = true;
+	if (plan->window == NULL && get_rel_relkind(plan->source) != RELKIND_PARTITIONED_TABLE)
+		fill_by_query(rollup, stats);
+	else
+	{
+		if (plan->nkeys == 0)
+			(void) rollup_get_group(rollup);
+		feed_table(rollup->sink, rollup->leaves, GetActiveSnapshot(), consumer, stats);
+	}
+
+	if (rollup->fresh)
+	{
+		writer_begin(rollup->writer);
+		adopt_rows(rollup);
+		writer_end(rollup->writer);
+	}
+	rollup->fresh = false;
+	rollup_flush_groups(rollup);
+	rollup_forget_groups(rollup);
+}
