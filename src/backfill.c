@@ -32,6 +32,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "replication/origin.h"
 #include "storage/bufmgr.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
@@ -444,6 +445,9 @@ freshet_filler_main(Datum main_arg)
 	worker_pid = MyWorkerSlot->fill_owner;
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(main_arg), InvalidOid, 0);
 	worker_set_session();
+
+	/* its rows are dropped by the decoder, which has no use for them */
+	replorigin_session_origin = DoNotReplicateId;
 
 	StartTransactionCommand();
 	take_over_snapshot();

@@ -596,11 +596,13 @@ truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, int nrelations,
 	}
 }
 
-/* The worker's own writes carry its origin. */
+/* The worker's own writes carry its origin, those of its filler the one for
+ * what is not to be replicated. */
 static bool
 filter_by_origin_cb(LogicalDecodingContext *ctx, RepOriginId origin_id)
 {
-	return origin_id != InvalidRepOriginId && origin_id == replorigin_session_origin;
+	return origin_id != InvalidRepOriginId &&
+		(origin_id == replorigin_session_origin || origin_id == DoNotReplicateId);
 }
 
 static void

@@ -20,6 +20,8 @@
  */
 #include "freshet.h"
 
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
@@ -395,6 +397,24 @@ one_pass(Rollup *rollup)
 	feed_table(rollup->sink, rollup->leaves, GetActiveSnapshot(), &pass.consumer, NULL);
 }
 
+/* A query reads the partitions of the catalogue as it is now. */
+static bool
+partitions_are_current(Rollup *rollup)
+{
+	List	   *now = NIL;
+	ListCell   *lc;
+
+	if (get_rel_relkind(rollup->plan->source) != RELKIND_PARTITIONED_TABLE)
+		return true;
+	foreach(lc, find_all_inheritors(rollup->plan->source, AccessShareLock, NULL))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
+			now = lappend_oid(now, lfirst_oid(lc));
+	}
+	return list_difference_oid(now, rollup->leaves) == NIL &&
+		list_difference_oid(rollup->leaves, now) == NIL;
+}
+
 void
 extreme_recompute(Rollup *rollup)
 {
@@ -407,7 +427,8 @@ extreme_recompute(Rollup *rollup)
 	if (stale == 0)
 		return;
 
-	if (group_query_possible(plan))
+	feed_check_source(rollup->sink, rollup->leaves);
+	if (group_query_possible(plan) && partitions_are_current(rollup))
 	{
 		bool	   *nulls = palloc0((plan->nkeys + 1) * sizeof(bool));
 		PlannedStmt *one = plan_query(plan, group_quals(plan, nulls, WINDOW_FINITE));

@@ -71,6 +71,25 @@ enum
 	NATTS_STATE = ANUM_STATE_ATTACHED
 };
 
+/*
+ * The library may be newer than the extension of this database, or older: it
+ * must not read what is laid out otherwise.
+ */
+static Relation
+open_catalog(const char *name, int natts, LOCKMODE lockmode)
+{
+	Relation	rel = table_open(freshet_catalog_relid(name), lockmode);
+
+	if (RelationGetDescr(rel)->natts != natts)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"freshet\" of this database is not of the version of the "
+						"library"),
+				 errhint("Run ALTER EXTENSION freshet UPDATE, or DROP EXTENSION and CREATE "
+						 "EXTENSION.")));
+	return rel;
+}
+
 static const char *const state_names[] = {
 	[SINK_BUILDING] = "building",
 	[SINK_LIVE] = "live",
@@ -239,7 +258,7 @@ sink_catalog_read_all(Snapshot snapshot, MemoryContext parent, bool *orphans)
 	HeapTuple	tuple;
 	List	   *sinks = NIL;
 
-	rel = table_open(freshet_catalog_relid("sink"), AccessShareLock);
+	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
 	scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -256,7 +275,7 @@ sink_catalog_read_all(Snapshot snapshot, MemoryContext parent, bool *orphans)
 	table_close(rel, AccessShareLock);
 
 	*orphans = false;
-	rel = table_open(freshet_catalog_relid("sink_state"), AccessShareLock);
+	rel = open_catalog("sink_state", NATTS_STATE, AccessShareLock);
 	scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -300,7 +319,7 @@ find_tuple(Relation rel, Oid relid, Snapshot snapshot)
 Sink *
 sink_catalog_read(Oid relid, Snapshot snapshot)
 {
-	Relation	rel = table_open(freshet_catalog_relid("sink"), AccessShareLock);
+	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
 	HeapTuple	tuple = find_tuple(rel, relid, snapshot);
 	Sink	   *sink = tuple ? make_sink(tuple, RelationGetDescr(rel)) : NULL;
 
@@ -308,7 +327,7 @@ sink_catalog_read(Oid relid, Snapshot snapshot)
 	if (sink == NULL)
 		return NULL;
 
-	rel = table_open(freshet_catalog_relid("sink_state"), AccessShareLock);
+	rel = open_catalog("sink_state", NATTS_STATE, AccessShareLock);
 	tuple = find_tuple(rel, relid, snapshot);
 	if (tuple)
 		add_state(sink, tuple, RelationGetDescr(rel));
@@ -319,7 +338,7 @@ sink_catalog_read(Oid relid, Snapshot snapshot)
 bool
 sink_catalog_any(void)
 {
-	Relation	rel = table_open(freshet_catalog_relid("sink"), AccessShareLock);
+	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	bool		result = HeapTupleIsValid(systable_getnext(scan));
 
@@ -331,7 +350,7 @@ sink_catalog_any(void)
 List *
 sink_catalog_vanished(void)
 {
-	Relation	rel = table_open(freshet_catalog_relid("sink"), AccessShareLock);
+	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	List	   *result = NIL;
 	HeapTuple	tuple;
@@ -401,7 +420,7 @@ columns_array(const Sink *sink)
 void
 sink_catalog_insert(const Sink *sink)
 {
-	Relation	rel = table_open(freshet_catalog_relid("sink"), RowExclusiveLock);
+	Relation	rel = open_catalog("sink", NATTS_SINK, RowExclusiveLock);
 	Datum		values[NATTS_SINK];
 	bool		nulls[NATTS_SINK] = {0};
 
@@ -427,7 +446,7 @@ sink_catalog_insert(const Sink *sink)
 void
 sink_catalog_update(Oid relid, bool paused, bool new_generation)
 {
-	Relation	rel = table_open(freshet_catalog_relid("sink"), RowExclusiveLock);
+	Relation	rel = open_catalog("sink", NATTS_SINK, RowExclusiveLock);
 	HeapTuple	tuple = find_tuple(rel, relid, NULL);
 	TupleDesc	desc = RelationGetDescr(rel);
 	Datum		values[NATTS_SINK] = {0};
@@ -455,7 +474,7 @@ sink_catalog_update(Oid relid, bool paused, bool new_generation)
 bool
 sink_catalog_delete(Oid relid)
 {
-	Relation	rel = table_open(freshet_catalog_relid("sink"), RowExclusiveLock);
+	Relation	rel = open_catalog("sink", NATTS_SINK, RowExclusiveLock);
 	HeapTuple	tuple = find_tuple(rel, relid, NULL);
 
 	if (tuple != NULL)
@@ -482,7 +501,7 @@ oid_list_array(List *oids)
 void
 sink_state_write(const Sink *sink, SinkState state, int64 generation, const char *error)
 {
-	Relation	rel = table_open(freshet_catalog_relid("sink_state"), RowExclusiveLock);
+	Relation	rel = open_catalog("sink_state", NATTS_STATE, RowExclusiveLock);
 	HeapTuple	old = find_tuple(rel, sink->relid, NULL);
 	HeapTuple	tuple;
 	Datum		values[NATTS_STATE] = {0};
@@ -514,8 +533,8 @@ sink_state_write(const Sink *sink, SinkState state, int64 generation, const char
 void
 sink_state_delete_orphans(void)
 {
-	Relation	sinks = table_open(freshet_catalog_relid("sink"), AccessShareLock);
-	Relation	rel = table_open(freshet_catalog_relid("sink_state"), RowExclusiveLock);
+	Relation	sinks = open_catalog("sink", NATTS_SINK, AccessShareLock);
+	Relation	rel = open_catalog("sink_state", NATTS_STATE, RowExclusiveLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
 

@@ -242,22 +242,36 @@ freshet_wait_sink(PG_FUNCTION_ARGS)
 	deadline = api_deadline(PG_GETARG_INTERVAL_P(1));
 	for (;;)
 	{
+		WorkerSlot *slot = shmem_find_slot(MyDatabaseId);
 		long		left;
 
 		CHECK_FOR_INTERRUPTS();
 
+		/* from here on no batch ends unnoticed */
+		if (slot != NULL)
+			ConditionVariablePrepareToSleep(&slot->cv);
+
 		/* served while live: the batch that served it was the sink's too */
 		if (sink_is_live(relid))
 		{
-			XLogRecPtr	lsn = wait_for_worker(deadline);
+			XLogRecPtr	lsn;
 
+			ConditionVariableCancelSleep();
+			lsn = wait_for_worker(deadline);
 			if (sink_is_live(relid))
 				PG_RETURN_LSN(lsn);
+			continue;
 		}
 
-		left = remaining_ms(deadline, POLL_MS);
+		left = remaining_ms(deadline, slot ? LOOK_AGAIN_MS : POLL_MS);
 		if (left <= 0)
-			api_timeout_error("the sink to be live", shmem_find_slot(MyDatabaseId));
+			api_timeout_error("the sink to be live", slot);
+		if (slot != NULL)
+		{
+			(void) ConditionVariableTimedSleep(&slot->cv, left, PG_WAIT_EXTENSION);
+			ConditionVariableCancelSleep();
+			continue;
+		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
 						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

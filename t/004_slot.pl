@@ -89,7 +89,9 @@ $node->stop;
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->start;
 $node->safe_psql('postgres', "SELECT pg_drop_replication_slot('freshet_$oid')");
-$node->safe_psql('postgres', 'INSERT INTO src (k, v) SELECT 1, i FROM generate_series(1, 100) i; DELETE FROM src WHERE id < 100');
+$node->safe_psql('postgres', q{
+	INSERT INTO src (k, v) SELECT 1, i FROM generate_series(1, 100) i;
+	DELETE FROM src WHERE id < 100});
 my ($ret, $out, $err) =
   $node->psql('postgres', q{SELECT freshet.create_sink('nope', 'SELECT count(*) FROM src')});
 isnt($ret, 0, 'create_sink() without the preload is an error');
@@ -188,7 +190,9 @@ while (time() < $end && !log_says($node, qr/WARNING: .*gives up its replication 
 }
 ok(log_says($node, qr/WARNING: .*gives up its replication slot/, $offset), 'the slot is given up, with a warning');
 ok(log_says($node, qr/HINT: .*freshet\.max_wal_lag/, $offset), 'that names the setting');
-$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(25)%' AND pid <> pg_backend_pid()});
+$node->safe_psql('postgres', q{
+	SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+	WHERE query LIKE '%pg_sleep(25)%' AND pid <> pg_backend_pid()});
 finish_background($long);
 is_exact('a slot that was given up');
 $node->append_conf('postgresql.conf', 'freshet.max_wal_lag = 10GB');
@@ -267,7 +271,8 @@ $bare->safe_psql('more', 'CREATE EXTENSION freshet; CREATE TABLE src (id int PRI
 $bare->safe_psql('more', q{SELECT freshet.create_sink('s', 'SELECT count(*) AS count FROM src')});
 ($ret, $out, $err) = $bare->psql('more', q{SELECT freshet.wait('3 s')});
 isnt($ret, 0, 'no slot, no sink');
-ok(log_says($bare, qr/max_replication_slots|max_worker_processes|replication origin|replication state/), 'the log says why');
+ok( log_says($bare, qr/max_replication_slots|max_worker_processes|replication (origin|state)/),
+	'the log says why');
 $bare->safe_psql('postgres', 'INSERT INTO src VALUES (2)');
 wait_for_freshet($bare);
 is($bare->safe_psql('postgres', 'TABLE s'), '2', 'the sinks that have a slot are live');

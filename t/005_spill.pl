@@ -114,8 +114,9 @@ my @many = map {
 		UPDATE src SET k = k - 1 WHERE id BETWEEN $from AND $from + 2500;
 		COMMIT}, name => "background $_")
 } (1 .. 6);
-$node->safe_psql('postgres', q{SELECT freshet.create_sink('h_new', 'SELECT k % 10 AS k, sum(v) AS total FROM src GROUP BY k % 10')});
-$sinks{h_new} = 'SELECT k % 10 AS k, sum(v) AS total FROM src GROUP BY k % 10';
+my %new = (h_new => 'SELECT k % 10 AS k, sum(v) AS total FROM src GROUP BY k % 10');
+create_sinks($node, 'postgres', \%new);
+%sinks = (%sinks, %new);
 my $pid = wait_for_worker($node);
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
 is_deeply([ finish_background(@many) ], [], 'many large transactions at once');

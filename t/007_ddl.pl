@@ -70,7 +70,8 @@ sub writers
 	PostgreSQL::Test::Utils::append_to_file($file, $script);
 	my $connstr = $node->connstr('postgres');
 	return FreshetTest::start_command($name,
-		[ 'sh', '-c', "while [ ! -e $stop ]; do pgbench -n -c $clients -T 1 -R 400 --max-tries 1000 -f $file \"$connstr\" || exit 1; done" ]);
+		[ 'sh', '-c', "while [ ! -e $stop ]; do pgbench -n -c $clients -T 1 -R 400 --max-tries 1000 "
+			  . "-f $file \"$connstr\" || exit 1; done" ]);
 }
 my @background = (writers('writers', 3, $write), writers('writers of partitions', 2, $write_parts));
 

@@ -31,6 +31,11 @@ $node->safe_psql(
 	CREATE TABLE ledger (id bigserial PRIMARY KEY, v int);
 	CREATE TABLE lost (id bigserial PRIMARY KEY, k int);
 	INSERT INTO lost (k) SELECT i FROM generate_series(1, $rows) i;
+	-- takes its time: 2 s for all rows
+	CREATE TABLE slow_src (id int PRIMARY KEY, v int);
+	INSERT INTO slow_src SELECT i, 1 FROM generate_series(1, 500) i;
+	CREATE FUNCTION slowly(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS '
+		BEGIN PERFORM pg_sleep(0.004); RETURN \$1; END';
 	-- now, for it takes a lock that a prepared transaction would not let pass
 	ALTER TABLE src REPLICA IDENTITY FULL;
 	ALTER TABLE parts_0 REPLICA IDENTITY FULL;
@@ -73,7 +78,8 @@ sub writers
 	PostgreSQL::Test::Utils::append_to_file("$dir/$name.sql", $script);
 	my $connstr = $node->connstr('postgres');
 	return FreshetTest::start_command($name,
-		[ 'sh', '-c', "while [ ! -e $stop ]; do pgbench -n -c $clients -T 1 -R $rate --max-tries 100 -f $dir/$name.sql \"$connstr\"; sleep 0.05; done; true" ]);
+		[ 'sh', '-c', "while [ ! -e $stop ]; do pgbench -n -c $clients -T 1 -R $rate --max-tries 100 "
+			  . "-f $dir/$name.sql \"$connstr\"; sleep 0.05; done; true" ]);
 }
 my @background = (writers('writers', 4, 400, $write), writers('late', 2, 4, $late));
 
@@ -114,30 +120,35 @@ sub exact_now
 
 create_sinks($node, 'postgres', \%new);
 %sinks = (%sinks, %new);
+create_sinks($node, 'postgres', { slow => 'SELECT count(*) AS count, sum(slowly(v)) AS total FROM slow_src' });
 my ($halves, $looks, $fresh, $fillers, $progress) = (0, 0, 0, 0, 0);
 my $end = time() + 60;
 while (time() < $end)
 {
-	my ($building, $total, $copied, $filler, $seen) = split /\|/, $node->safe_psql('postgres', q{
+	my ($building, $total, $filler, $seen) = split /\|/, $node->safe_psql('postgres', q{
 		SELECT (SELECT count(*) FROM freshet.status WHERE state <> 'live'),
 			(SELECT sum(count) FROM groups),
-			(SELECT count FROM total),
 			(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'freshet filler'),
-			(SELECT count(*) FROM freshet.progress WHERE phase = 'scanning' AND percent <= 100)});
+			(SELECT count(*) FROM freshet.progress
+				WHERE phase = 'scanning' AND rows_done <= 500 AND sink::text = 'slow')});
 	$looks++;
 	$fillers += $filler;
 	$progress += $seen;
 	$halves++ if $total ne '' && $total < $rows / 2;
+	last if $building == 0;
+
 	# others are fresh meanwhile
 	$node->safe_psql('postgres', q{INSERT INTO ledger (v) VALUES (1); SELECT freshet.wait('10 s')});
-	$fresh++;
-	last if $building == 0;
-	sleep(0.02);
+	$fresh++ if $node->safe_psql('postgres',
+		q{SELECT state FROM freshet.status WHERE sink::text = 'slow'}) eq 'building';
 }
+cmp_ok($fresh, '>=', 3, "other sinks were fresh $fresh times while one was filled");
 settle('undisturbed');
 cmp_ok($fillers, '>', 0, 'a second worker filled');
 cmp_ok($progress, '>', 0, 'freshet.progress showed it');
 is($halves, 0, "nobody saw half a sink in $looks looks");
+is($node->safe_psql('postgres', 'SELECT count, total FROM slow'), '500|500', 'the slow one is complete');
+$node->safe_psql('postgres', q{SELECT freshet.drop_sink('slow')});
 exact_now('undisturbed');
 
 # ---------------------------------------------------------------------------
@@ -156,8 +167,15 @@ sub terminate
 my @fire = (
 	[ 'the worker is terminated', sub { terminate('freshet worker') } ],
 	[ 'the filler is terminated', sub { terminate('freshet filler') } ],
-	[ 'the filler is terminated again and again', sub { for (1 .. 5) { terminate('freshet filler'); sleep(0.2) } } ],
-	[ 'another rebuild', sub { $node->safe_psql('postgres', "SELECT freshet.rebuild_sink('$_')") foreach @names[ 0, 1, 2 ] } ],
+	[ 'the filler is terminated again and again', sub {
+			for (1 .. 5)
+			{
+				terminate('freshet filler');
+				sleep(0.2);
+			} } ],
+	[ 'another rebuild', sub {
+			$node->safe_psql('postgres', "SELECT freshet.rebuild_sink('$_')")
+			  foreach @names[ 0, 1, 2 ] } ],
 	[ 'pause and resume', sub {
 			$node->safe_psql('postgres', "SELECT freshet.pause_sink('$names[0]')");
 			sleep(0.2);
@@ -167,9 +185,12 @@ my @fire = (
 			create_sinks($node, 'postgres', \%new) } ],
 	[ 'kill -9 of the worker', sub { kill_worker($node) } ],
 	[ 'immediate stop', sub { $node->stop('immediate'); $node->start } ],
-	[ 'the prepared transaction is committed', sub { $node->safe_psql('postgres', "COMMIT PREPARED 'p'") } ],
+	[ 'the prepared transaction is committed', sub {
+			$node->safe_psql('postgres', "COMMIT PREPARED 'p'") } ],
 	[ 'VACUUM FULL', sub { $node->safe_psql('postgres', 'VACUUM FULL src') } ],
-	[ 'rewrite', sub { $node->safe_psql('postgres', 'ALTER TABLE src ALTER COLUMN pad TYPE varchar(50), ADD COLUMN IF NOT EXISTS r float8 DEFAULT random()') } ],
+	[ 'rewrite', sub {
+			$node->safe_psql('postgres', 'ALTER TABLE src ALTER COLUMN pad TYPE varchar(50), '
+				  . 'ADD COLUMN r float8 DEFAULT random()') } ],
 	[ 'DETACH and ATTACH', sub {
 			$node->safe_psql('postgres', q{
 			BEGIN;
@@ -177,7 +198,9 @@ my @fire = (
 			UPDATE parts_1 SET v = v + 10;
 			ALTER TABLE parts ATTACH PARTITION parts_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 			COMMIT}) } ],
-	[ 'TRUNCATE', sub { $node->safe_psql('postgres', 'TRUNCATE src, parts; INSERT INTO src (k, v) SELECT i, i FROM generate_series(1, 1000) i') } ],
+	[ 'TRUNCATE', sub {
+			$node->safe_psql('postgres', 'TRUNCATE src, parts; '
+				  . 'INSERT INTO src (k, v) SELECT i, i FROM generate_series(1, 1000) i') } ],
 );
 foreach my $fire (@fire)
 {
@@ -190,7 +213,7 @@ foreach my $fire (@fire)
 }
 
 # A source that goes away while it is read.
-$node->safe_psql('postgres', q{SELECT freshet.create_sink('of_lost', 'SELECT k % 10 AS k, count(*) FROM lost GROUP BY 1')});
+create_sinks($node, 'postgres', { of_lost => 'SELECT k % 10 AS k, count(*) FROM lost GROUP BY 1' });
 sleep(0.1);
 $node->safe_psql('postgres', 'SET client_min_messages = error; DROP TABLE lost CASCADE');
 $node->safe_psql('postgres', q{INSERT INTO ledger (v) VALUES (1); SELECT freshet.wait('20 s')});
