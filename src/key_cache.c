@@ -8,10 +8,13 @@
  * Values with the same bits are equal whatever the type's equality is, so a
  * hit is right; a miss says nothing, and the table decides.
  *
- * An image may be at its place or the few after it; if all are taken it takes
- * the first, and the one there is looked up in the table again when it comes.
- * The cache grows with the number of images up to MAX_ENTRIES.  Images longer
- * than MAX_IMAGE, and values out of line or compressed, are not cached.
+ * An entry is a hash and a pointer; the image is in the group itself, whose
+ * memory is needed next anyway, so that the cache is small and a search costs
+ * little more than the group.  An entry may be at its place or the few after
+ * it; if all are taken it takes the first, and the one there is looked up in
+ * the table again when it comes.  The cache grows with the number of groups up
+ * to MAX_ENTRIES.  Images longer than KEY_IMAGE_MAX, and values out of line or
+ * compressed, are not cached.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,22 +30,14 @@
 #include "key_cache.h"
 
 #define MIN_ENTRIES		1024	/* powers of two */
-#define MAX_ENTRIES		(1 << 17)
-#define PROBES			4
-
-/* One line of the processor's cache: that is what a search costs. */
-#define ENTRY_SIZE		64
-#define MAX_IMAGE		(ENTRY_SIZE - sizeof(void *) - sizeof(uint32) - 1)
+#define MAX_ENTRIES		(1 << 20)
+#define PROBES			8
 
 typedef struct CacheEntry
 {
-	void	   *group;			/* NULL: empty */
+	KeyImage   *group;			/* NULL: empty */
 	uint32		hash;
-	uint8		len;
-	char		image[MAX_IMAGE];
 } CacheEntry;
-
-StaticAssertDecl(sizeof(CacheEntry) == ENTRY_SIZE, "entries are to fill a cache line");
 
 struct KeyCache
 {
@@ -55,10 +50,9 @@ struct KeyCache
 	const char *image;			/* the value, or buffer */
 	int			len;
 	uint32		hash;
-	char		buffer[MAX_IMAGE];
+	char		buffer[KEY_IMAGE_MAX];
 
 	MemoryContext context;		/* of the entries */
-	void	   *chunk;			/* in which they are, aligned */
 	CacheEntry *entries;		/* PROBES - 1 more than size */
 	uint32		size;
 	uint32		used;
@@ -69,10 +63,9 @@ make_entries(KeyCache *cache, uint32 size)
 {
 	cache->size = size;
 	cache->used = 0;
-	cache->chunk = MemoryContextAllocExtended(cache->context,
-											  (size + PROBES) * sizeof(CacheEntry),
-											  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	cache->entries = (CacheEntry *) TYPEALIGN(ENTRY_SIZE, cache->chunk);
+	cache->entries = MemoryContextAllocExtended(cache->context,
+												(size + PROBES - 1) * sizeof(CacheEntry),
+												MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
 KeyCache *
@@ -136,7 +129,7 @@ static bool
 make_image(KeyCache *cache, const Datum *keys, const bool *nulls)
 {
 	char	   *p = cache->buffer;
-	char	   *end = cache->buffer + MAX_IMAGE;
+	char	   *end = cache->buffer + KEY_IMAGE_MAX;
 
 	for (int i = 0; i < cache->nkeys; i++)
 	{
@@ -174,7 +167,7 @@ find_image(KeyCache *cache, const Datum *keys, const bool *nulls)
 	if (nulls[cache->keys[0]] ||
 		!value_bytes(&keys[cache->keys[0]], cache->typlens[0], cache->byval[0],
 					 &cache->image, &len) ||
-		len == 0 || len > MAX_IMAGE)
+		len == 0 || len > KEY_IMAGE_MAX)
 		return false;
 	cache->len = len;
 	return true;
@@ -205,13 +198,12 @@ image_hash(const KeyCache *cache)
 	return (uint32) (hash ^ (hash >> 32));
 }
 
-void *
+KeyImage *
 key_cache_find(KeyCache *cache, const Datum *keys, const bool *nulls)
 {
 	CacheEntry *entry;
 
 	Assert(cache->nkeys > 0);
-
 	if (!find_image(cache, keys, nulls))
 	{
 		cache->len = 0;
@@ -221,8 +213,8 @@ key_cache_find(KeyCache *cache, const Datum *keys, const bool *nulls)
 	entry = &cache->entries[cache->hash & (cache->size - 1)];
 	for (int i = 0; i < PROBES && entry->group != NULL; i++, entry++)
 	{
-		if (entry->hash == cache->hash && entry->len == cache->len &&
-			memcmp(entry->image, cache->image, cache->len) == 0)
+		if (entry->hash == cache->hash && entry->group->len == cache->len &&
+			memcmp(entry->group->bytes, cache->image, cache->len) == 0)
 			return entry->group;
 	}
 	return NULL;
@@ -249,33 +241,33 @@ static void
 enlarge(KeyCache *cache)
 {
 	CacheEntry *old = cache->entries;
-	void	   *old_chunk = cache->chunk;
 	uint32		old_size = cache->size;
 
-	make_entries(cache, Min(old_size * 4, MAX_ENTRIES));
+	make_entries(cache, old_size * 2);
 	for (uint32 i = 0; i < old_size + PROBES - 1; i++)
 	{
 		if (old[i].group != NULL)
 			*place_for(cache, old[i].hash) = old[i];
 	}
-	pfree(old_chunk);
+	pfree(old);
 }
 
 void
-key_cache_store(KeyCache *cache, void *group)
+key_cache_store(KeyCache *cache, KeyImage *group)
 {
 	CacheEntry *entry;
 
 	if (cache->len == 0)
 		return;
-	if (cache->used > cache->size / 2 && cache->size < MAX_ENTRIES)
+	if (cache->used > cache->size / 8 * 5 && cache->size < MAX_ENTRIES)
 		enlarge(cache);
 
+	/* the group may have been here with other bits: that entry is void now */
+	group->len = cache->len;
+	memcpy(group->bytes, cache->image, cache->len);
 	entry = place_for(cache, cache->hash);
 	entry->group = group;
 	entry->hash = cache->hash;
-	entry->len = cache->len;
-	memcpy(entry->image, cache->image, cache->len);
 }
 
 void

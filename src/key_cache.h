@@ -14,6 +14,15 @@
 
 typedef struct KeyCache KeyCache;
 
+#define KEY_IMAGE_MAX	39
+
+/* What a group begins with; the cache's own. */
+typedef struct KeyImage
+{
+	uint8		len;
+	char		bytes[KEY_IMAGE_MAX];
+} KeyImage;
+
 /* In the current memory context.  Groups are the caller's. */
 extern KeyCache *key_cache_create(const DeltaPlan *plan);
 
@@ -21,10 +30,10 @@ extern KeyCache *key_cache_create(const DeltaPlan *plan);
  * The group that key_cache_store() got for keys with the same bits, or NULL.
  * Keys of different bits may still be equal.
  */
-extern void *key_cache_find(KeyCache *cache, const Datum *keys, const bool *nulls);
+extern KeyImage *key_cache_find(KeyCache *cache, const Datum *keys, const bool *nulls);
 
 /* Note the group of the keys that were just not found, which are still there. */
-extern void key_cache_store(KeyCache *cache, void *group);
+extern void key_cache_store(KeyCache *cache, KeyImage *group);
 
 /* Forget all groups. */
 extern void key_cache_reset(KeyCache *cache);

@@ -304,7 +304,7 @@ lookup_group(Rollup *rollup)
 		return total_group(rollup);
 	if (likely(rollup->cache != NULL))
 	{
-		group = key_cache_find(rollup->cache, eval->values, eval->nulls);
+		group = (RollupGroup *) key_cache_find(rollup->cache, eval->values, eval->nulls);
 		if (group != NULL)
 			return group;
 	}
@@ -323,7 +323,7 @@ lookup_group(Rollup *rollup)
 	if (unlikely(isnew))
 		start_group(rollup, group);
 	if (likely(rollup->cache != NULL))
-		key_cache_store(rollup->cache, group);
+		key_cache_store(rollup->cache, &group->image);
 	return group;
 }
 

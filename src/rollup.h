@@ -24,6 +24,7 @@
 
 typedef struct RollupGroup
 {
+	KeyImage	image;			/* first: see key_cache.h */
 	int64		rows;			/* source rows in the group */
 	bool		stored;			/* it has a row in the sink: */
 	ItemPointerData tid;
