@@ -267,12 +267,6 @@ decoder_set_interest(List *relids)
 	invalidate_relations();
 }
 
-uint64
-decoder_interest(void)
-{
-	return interest_number;
-}
-
 /*
  * Relations
  */

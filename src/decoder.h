@@ -45,10 +45,9 @@ extern XLogRecPtr decoder_position(void);
 /*
  * The relations whose changes are wanted: ordinary tables, and partitioned
  * ones for all their leaves.  A list that differs from the one before raises
- * the number that decoder_interest() returns.
+ * the number by which decoder_holds_older_interest() goes.
  */
 extern void decoder_set_interest(List *relids);
-extern uint64 decoder_interest(void);
 
 /*
  * Decode up to the record that ends at or after upto, which must be flushed,

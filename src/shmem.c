@@ -83,7 +83,7 @@ shmem_install_hooks(void)
 }
 
 static WorkerSlot *
-find_slot_locked(Oid dboid)
+search_slots(Oid dboid)
 {
 	for (int i = 0; i < FreshetState->nslots; i++)
 	{
@@ -102,7 +102,7 @@ shmem_find_slot(Oid dboid)
 		return NULL;
 
 	LWLockAcquire(FreshetState->lock, LW_SHARED);
-	slot = find_slot_locked(dboid);
+	slot = search_slots(dboid);
 	LWLockRelease(FreshetState->lock);
 	return slot;
 }
@@ -145,10 +145,10 @@ shmem_ensure_slot(Oid dboid)
 		return NULL;
 
 	LWLockAcquire(FreshetState->lock, LW_EXCLUSIVE);
-	slot = find_slot_locked(dboid);
+	slot = search_slots(dboid);
 	if (slot == NULL)
 	{
-		slot = find_slot_locked(InvalidOid);
+		slot = search_slots(InvalidOid);
 		if (slot != NULL)
 		{
 			reset_slot(slot);
@@ -178,15 +178,15 @@ shmem_free_slot(Oid dboid)
 		return;
 
 	LWLockAcquire(FreshetState->lock, LW_EXCLUSIVE);
-	slot = find_slot_locked(dboid);
+	slot = search_slots(dboid);
 	if (slot != NULL)
 		reset_slot(slot);
 	LWLockRelease(FreshetState->lock);
 }
 
 /*
- * Called at the end of every transaction that wrote: the lookup is done once
- * per session and again only while there is no worker.  The flag is set
+ * Called at the end of every transaction that wrote: the search is done once
+ * per session, and again only while the database has no slot.  The flag is set
  * before the latch, and the worker clears it before it takes its snapshot;
  * so a worker that is busy gets one wake-up for all commits of its batch.
  */
@@ -197,8 +197,14 @@ shmem_wake_worker(Oid dboid)
 
 	if (FreshetState == NULL || !OidIsValid(dboid))
 		return;
+
+	/*
+	 * Without the lock, which all writers of the server would share.  A slot
+	 * that is being taken just now belongs to a worker that is about to look
+	 * at the log anyway; one that was given away gets a wake-up for nothing.
+	 */
 	if (my_slot == NULL || my_slot->dboid != dboid)
-		my_slot = shmem_find_slot(dboid);
+		my_slot = search_slots(dboid);
 	if (my_slot == NULL)
 		return;
 
