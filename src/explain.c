@@ -75,16 +75,6 @@ window_line(const WindowSpec *window)
 	return psprintf("window: tumbling, %s, aligned to %s", length_text(window->size), aligned);
 }
 
-static bool
-contains_window_var(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Var))
-		return ((Var *) node)->varno == INNER_VAR;
-	return expression_tree_walker(node, contains_window_var, context);
-}
-
 /* The aggregate as the user wrote it; columns of the window have no name here. */
 static char *
 aggregate_text(AnalyzeContext *ctx, int i)
@@ -92,7 +82,7 @@ aggregate_text(AnalyzeContext *ctx, int i)
 	Node	   *agg = analyze_renumber(ctx, list_nth(ctx->aggrefs, i));
 	Oid			source = ctx->plan->source;
 
-	if (contains_window_var(agg, NULL))
+	if (plan_uses_window(agg))
 		return psprintf("%s(...)", get_func_name(ctx->plan->aggs[i].aggfnoid));
 	return deparse_expression(agg, deparse_context_for(get_rel_name(source), source),
 							  false, false);

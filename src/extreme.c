@@ -86,23 +86,6 @@ typedef struct ExtremeReceiver
 	RollupGroup *group;
 } ExtremeReceiver;
 
-static bool
-contains_window_var(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Var))
-		return ((Var *) node)->varno == INNER_VAR;
-	return expression_tree_walker(node, contains_window_var, context);
-}
-
-static bool
-is_window_var(Expr *expr, AttrNumber attno)
-{
-	return IsA(expr, Var) && ((Var *) expr)->varno == INNER_VAR &&
-		((Var *) expr)->varattno == attno;
-}
-
 /*
  * Can a query over the source alone compute the extremes of one group?  With
  * a window, only if window_start is a key, and the window's columns are used
@@ -115,19 +98,19 @@ group_query_possible(const DeltaPlan *plan)
 
 	for (int i = 0; i < plan->nkeys; i++)
 	{
-		if (is_window_var(plan->keys[i].expr, 1))
+		if (plan_is_window_column(plan->keys[i].expr, 1))
 			has_start = true;
-		else if (!is_window_var(plan->keys[i].expr, 2) &&
-				 contains_window_var((Node *) plan->keys[i].expr, NULL))
+		else if (!plan_is_window_column(plan->keys[i].expr, 2) &&
+				 plan_uses_window(plan->keys[i].expr))
 			return false;
 	}
-	if (contains_window_var((Node *) plan->quals, NULL))
+	if (plan_uses_window(plan->quals))
 		return false;
 	for (int i = 0; i < plan->naggs; i++)
 	{
 		if (is_extreme(&plan->aggs[i]) &&
-			(contains_window_var((Node *) plan->aggs[i].arg, NULL) ||
-			 contains_window_var((Node *) plan->aggs[i].filter, NULL)))
+			(plan_uses_window(plan->aggs[i].arg) ||
+			 plan_uses_window(plan->aggs[i].filter)))
 			return false;
 	}
 	return has_start;
@@ -172,7 +155,7 @@ group_quals(const DeltaPlan *plan, const bool *nulls, WindowKind window)
 	{
 		const KeySpec *key = &plan->keys[i];
 
-		if (is_window_var(key->expr, 1) || is_window_var(key->expr, 2))
+		if (plan_is_window_column(key->expr, 1) || plan_is_window_column(key->expr, 2))
 			continue;
 		if (nulls[i])
 		{
@@ -312,7 +295,7 @@ recompute_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *
 
 		set_param(params, i + 1, plan->keys[i].type, value, nulls[i]);
 		special |= nulls[i];
-		if (is_window_var(plan->keys[i].expr, 1))
+		if (plan_is_window_column(plan->keys[i].expr, 1))
 		{
 			if (nulls[i])
 				window = WINDOW_NULL;

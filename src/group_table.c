@@ -68,22 +68,14 @@ prepare_hash_function(const KeySpec *key, FmgrInfo *finfo)
 	}
 }
 
-static bool
-is_window_column(const KeySpec *key, AttrNumber attno)
-{
-	const Var  *var = (const Var *) key->expr;
-
-	return IsA(var, Var) && var->varno == INNER_VAR && var->varattno == attno;
-}
-
 bool
 group_key_is_implied(const DeltaPlan *plan, int i)
 {
-	if (!is_window_column(&plan->keys[i], 2))
+	if (!plan_is_window_column(plan->keys[i].expr, 2))
 		return false;
 	for (int k = 0; k < plan->nkeys; k++)
 	{
-		if (is_window_column(&plan->keys[k], 1))
+		if (plan_is_window_column(plan->keys[k].expr, 1))
 			return true;
 	}
 	return false;

@@ -159,4 +159,10 @@ typedef struct DeltaPlan
 	bool		uses_settings;	/* depends on TimeZone, DateStyle, ... */
 } DeltaPlan;
 
+/* Does an expression, or a list of them, refer to the row's window? */
+extern bool plan_uses_window(const void *node);
+
+/* Is it just window_start (1) or window_end (2)? */
+extern bool plan_is_window_column(const Expr *expr, AttrNumber attno);
+
 #endif							/* FRESHET_PLAN_H */

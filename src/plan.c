@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *		Questions about the expressions of a plan.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "nodes/nodeFuncs.h"
+
+#include "plan.h"
+
+static bool
+window_var_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varno == INNER_VAR;
+	return expression_tree_walker(node, window_var_walker, context);
+}
+
+bool
+plan_uses_window(const void *node)
+{
+	return window_var_walker((Node *) unconstify(void *, node), NULL);
+}
+
+bool
+plan_is_window_column(const Expr *expr, AttrNumber attno)
+{
+	const Var  *var = (const Var *) expr;
+
+	return IsA(var, Var) && var->varno == INNER_VAR && var->varattno == attno;
+}
