@@ -34,12 +34,12 @@ delta_begin(Sink *sink, List *leaves, ChangeSet *emit)
 	SinkSandbox sandbox;
 
 	run->sink = sink;
-	run->leaves = leaves;
+	run->leaves = list_copy(leaves);	/* the caller's ends with a part of the batch */
 	run->context = context;
 	run->methods = sink->plan->shape == DELTA_ROLLUP ? &rollup_methods : &copy_methods;
 
 	sink_enter_sandbox(sink, sink->definer, &sandbox);
-	run->consumer = run->methods->open(sink, leaves, emit);
+	run->consumer = run->methods->open(sink, run->leaves, emit);
 	sink_leave_sandbox(&sandbox);
 	MemoryContextSwitchTo(oldcontext);
 	return run;
