@@ -48,6 +48,7 @@
 #include "delta.h"
 #include "feed.h"
 #include "guc.h"
+#include "launcher.h"
 #include "worker.h"
 
 /* How long a filler may take to start. */
@@ -251,10 +252,9 @@ static bool
 wait_for_filler(void)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FILLER_START_MS);
-	FillTask	task;
 
 	ConditionVariablePrepareToSleep(&MyWorkerSlot->cv);
-	while ((task = get_task()) == FILL_TASK_OFFERED)
+	while (get_task() == FILL_TASK_OFFERED)
 	{
 		worker_check_stop();
 		if (filler_has_stopped() || GetCurrentTimestamp() > deadline)
@@ -262,7 +262,7 @@ wait_for_filler(void)
 		(void) ConditionVariableTimedSleep(&MyWorkerSlot->cv, 100, PG_WAIT_EXTENSION);
 	}
 	ConditionVariableCancelSleep();
-	return task != FILL_TASK_OFFERED || get_task() != FILL_TASK_OFFERED;
+	return get_task() != FILL_TASK_OFFERED;
 }
 
 static bool
@@ -272,16 +272,7 @@ register_filler(void)
 	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
 	bool		registered;
 
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, "freshet", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "freshet_filler_main", sizeof(worker.bgw_function_name));
-	snprintf(worker.bgw_name, BGW_MAXLEN, "freshet filler for database %u", MyDatabaseId);
-	strlcpy(worker.bgw_type, "freshet filler", BGW_MAXLEN);
-	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
-	worker.bgw_notify_pid = MyProcPid;
+	launcher_init_worker(&worker, "freshet_filler_main", "freshet filler", MyDatabaseId);
 	registered = RegisterDynamicBackgroundWorker(&worker, &running_handle);
 	MemoryContextSwitchTo(oldcontext);
 	return registered;

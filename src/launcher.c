@@ -134,8 +134,8 @@ freshet_scout_main(Datum main_arg)
 	FreshetState->scouted = true;
 }
 
-static void
-init_worker(BackgroundWorker *worker, const char *function, Oid dboid)
+void
+launcher_init_worker(BackgroundWorker *worker, const char *function, const char *type, Oid dboid)
 {
 	memset(worker, 0, sizeof(*worker));
 	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -143,6 +143,8 @@ init_worker(BackgroundWorker *worker, const char *function, Oid dboid)
 	worker->bgw_restart_time = BGW_NEVER_RESTART;
 	strlcpy(worker->bgw_library_name, "freshet", sizeof(worker->bgw_library_name));
 	strlcpy(worker->bgw_function_name, function, sizeof(worker->bgw_function_name));
+	snprintf(worker->bgw_name, BGW_MAXLEN, "%s for database %u", type, dboid);
+	strlcpy(worker->bgw_type, type, BGW_MAXLEN);
 	worker->bgw_main_arg = ObjectIdGetDatum(dboid);
 	worker->bgw_notify_pid = MyProcPid;
 }
@@ -189,9 +191,7 @@ scout(void)
 		BackgroundWorker worker;
 		BackgroundWorkerHandle *handle;
 
-		init_worker(&worker, "freshet_scout_main", lfirst_oid(lc));
-		strlcpy(worker.bgw_name, "freshet scout", BGW_MAXLEN);
-		strlcpy(worker.bgw_type, "freshet scout", BGW_MAXLEN);
+		launcher_init_worker(&worker, "freshet_scout_main", "freshet scout", lfirst_oid(lc));
 		FreshetState->scouted = false;
 		if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 			break;
@@ -210,9 +210,7 @@ start_worker(Oid dboid)
 {
 	BackgroundWorker worker;
 
-	init_worker(&worker, "freshet_worker_main", dboid);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "freshet worker for database %u", dboid);
-	strlcpy(worker.bgw_type, "freshet worker", BGW_MAXLEN);
+	launcher_init_worker(&worker, "freshet_worker_main", "freshet worker", dboid);
 	if (!RegisterDynamicBackgroundWorker(&worker, NULL))
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
