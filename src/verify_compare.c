@@ -85,7 +85,7 @@ column_tolerance(const SinkColumn *column)
 static Comparison *
 prepare_comparison(const Sink *sink)
 {
-	const DeltaPlan *plan = sink->plan;
+	const SinkPlan *plan = sink->plan;
 	Comparison *comparison = palloc0(sizeof(Comparison));
 	int			n = 0;
 
