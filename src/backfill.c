@@ -368,6 +368,15 @@ backfill_keep(Oid source, List *lists)
 		kept = change_set_create();
 	foreach(lc, lists)
 		keep_list(source, lfirst(lc));
+
+	if (freshet_max_fill_backlog >= 0 &&
+		change_set_size(kept) > (Size) freshet_max_fill_backlog * 1024 * 1024)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the changes kept while the sink was filled exceed "
+						"freshet.max_fill_backlog"),
+				 errhint("Raise freshet.max_fill_backlog, or call freshet.rebuild_sink() when "
+						 "there are fewer changes.")));
 }
 
 List *

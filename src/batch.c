@@ -100,6 +100,7 @@ typedef struct Batch
 								 * that the log does not tell */
 	ChangeSet  *emitted;		/* changes of sinks by this batch */
 	int64		changes;
+	int64		written;		/* rows of sinks */
 	bool		retry;
 	bool		again;			/* the filler is free for the next sink */
 } Batch;
@@ -340,6 +341,7 @@ finish_run(Batch *batch, SinkRun *run)
 	run_finish(run->run, &result);
 	count_changes(run->sink, &result);
 	batch->changes += result.changes;
+	batch->written += result.inserted + result.updated + result.deleted;
 	batch->runs = list_delete_ptr(batch->runs, run);
 	current_sink = InvalidOid;
 }
@@ -842,6 +844,9 @@ run_in_transaction(Batch *batch, bool verify)
 	if (batch->sinks == NIL && batch_lock_no_sink())
 		return false;
 
+	if (batch->written > 0)
+		progress_announce(batch->end, Max(batch->newest_commit, stored.commit_time),
+						  batch->aligned);
 	write_progress(batch);
 	if (verify && batch->aligned)
 		verify_offer(MyWorkerSlot, batch->snapshot);

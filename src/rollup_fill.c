@@ -132,19 +132,6 @@ fill_query(const SinkPlan *plan)
 	return query;
 }
 
-/* The worker has no use for parallel queries otherwise; see worker_set_session(). */
-static void
-allow_parallel_query(void)
-{
-	const char *workers = GetConfigOptionResetString("max_parallel_workers_per_gather");
-
-	(void) set_config_option("max_parallel_workers_per_gather", workers, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	/* a leader that only waits would not look at worker_check_stop() */
-	(void) set_config_option("parallel_leader_participation", "on", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 /*
  * Running
  */
@@ -237,7 +224,7 @@ run_query(Query *query, SinkStats *stats, TupleDesc *desc)
 	int			nestlevel = NewGUCNestLevel();
 	QueryDesc  *querydesc;
 
-	allow_parallel_query();
+	worker_allow_parallel_query();
 	querydesc = CreateQueryDesc(pg_plan_query(query, QUERY_NAME, CURSOR_OPT_PARALLEL_OK, NULL),
 								QUERY_NAME, GetActiveSnapshot(), InvalidSnapshot, &receiver.pub,
 								NULL, NULL, 0);
