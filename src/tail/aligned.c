@@ -88,13 +88,13 @@ struct Aligned
 };
 
 Aligned *
-aligned_create(FILE *out, const char *null_text, int encoding)
+aligned_create(FILE *out, const char *null_text)
 {
 	Aligned    *aligned = pg_malloc0(sizeof(Aligned));
 
 	aligned->out = out;
 	aligned->null_text = null_text;
-	aligned->encoding = encoding;
+	aligned->encoding = pg_char_to_encoding("UTF8");	/* the stream's */
 	initStringInfo(&aligned->line);
 	return aligned;
 }

@@ -12,7 +12,7 @@
 
 typedef struct Aligned Aligned;
 
-extern Aligned *aligned_create(FILE *out, const char *null_text, int encoding);
+extern Aligned *aligned_create(FILE *out, const char *null_text);
 extern void aligned_change(Aligned *aligned, Message *message);
 extern void aligned_flush(Aligned *aligned);
 

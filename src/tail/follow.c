@@ -54,7 +54,7 @@
 struct Follower
 {
 	const TailOptions *opts;
-	Output	   *output;			/* made with the first connection */
+	Output	   *output;
 	Transaction *txn;
 	bool		in_transaction;
 	XLogRecPtr	printed;
@@ -79,6 +79,7 @@ follower_create(const TailOptions *opts)
 	Follower   *follower = pg_malloc0(sizeof(Follower));
 
 	follower->opts = opts;
+	follower->output = output_create(opts);
 	follower->txn = transaction_create();
 	/* what ends there or before is none of ours */
 	follower->printed = opts->from;
@@ -392,12 +393,6 @@ follow(Follower *follower, PGconn *conn)
 {
 	FollowResult result;
 
-	if (follower->output == NULL)
-	{
-		const char *encoding = PQparameterStatus(conn, "server_encoding");
-
-		follower->output = output_create(follower->opts, pg_char_to_encoding(encoding));
-	}
 	follower->received = false;
 	follower->in_transaction = false;
 	transaction_reset(follower->txn);

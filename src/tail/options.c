@@ -67,7 +67,7 @@ static const struct option long_options[] = {
 static void
 usage(void)
 {
-	printf("freshet-tail follows sinks and tables of a PostgreSQL database and prints their changes.\n\n"
+	printf("freshet-tail prints the changes of sinks and tables of a PostgreSQL database.\n\n"
 		   "Usage:\n"
 		   "  freshet-tail [OPTION]...\n"
 		   "\nWhat to follow:\n"
@@ -128,12 +128,25 @@ add_plugin_option(TailOptions *opts, const char *name, const char *value)
 
 /*
  * An option of the form NAME[=VALUE].  Those that decide what the stream is
- * made of are ours.
+ * made of are ours, and some have an option of their own.
  */
 static void
 add_user_option(TailOptions *opts, const char *text)
 {
-	static const char *const ours[] = {"format", "transactions", "stream", "two_phase"};
+	static const struct
+	{
+		const char *name;
+		const char *instead;
+	}			ours[] =
+	{
+		{"format", NULL},
+		{"transactions", NULL},
+		{"stream", NULL},
+		{"two_phase", NULL},
+		{"sinks", "--sink"},
+		{"tables", "--table"},
+		{"columns", "--columns"}
+	};
 	char	   *name = pg_strdup(text);
 	char	   *equals = strchr(name, '=');
 
@@ -141,8 +154,11 @@ add_user_option(TailOptions *opts, const char *text)
 		*equals = '\0';
 	for (int i = 0; i < lengthof(ours); i++)
 	{
-		if (pg_strcasecmp(name, ours[i]) == 0)
-			pg_fatal("option \"%s\" of the output plugin is chosen by freshet-tail itself", name);
+		if (pg_strcasecmp(name, ours[i].name) != 0)
+			continue;
+		if (ours[i].instead)
+			pg_fatal("option \"%s\" of the output plugin is set by %s", name, ours[i].instead);
+		pg_fatal("option \"%s\" of the output plugin is chosen by freshet-tail itself", name);
 	}
 	add_plugin_option(opts, name, equals ? equals + 1 : NULL);
 	pg_free(name);

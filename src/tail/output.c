@@ -31,18 +31,15 @@ struct Output
 	bool		needs_sync;
 };
 
-/*
- * The encoding is that of the lines.
- */
 Output *
-output_create(const TailOptions *opts, int encoding)
+output_create(const TailOptions *opts)
 {
 	Output	   *output = pg_malloc0(sizeof(Output));
 	struct stat st;
 
 	output->opts = opts;
 	if (opts->format == FORMAT_ALIGNED)
-		output->aligned = aligned_create(stdout, opts->null_text, encoding);
+		output->aligned = aligned_create(stdout, opts->null_text);
 	output->is_file = fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode);
 	return output;
 }

@@ -13,7 +13,7 @@
 
 typedef struct Output Output;
 
-extern Output *output_create(const TailOptions *opts, int encoding);
+extern Output *output_create(const TailOptions *opts);
 extern bool output_transaction(Output *output, Transaction *txn);
 extern void output_sync(Output *output);
 

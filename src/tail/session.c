@@ -348,8 +348,11 @@ session_check_slot(PGconn *conn, const TailOptions *opts)
 	{
 		if (opts->from != InvalidXLogRecPtr && parse_lsn(PQgetvalue(res, 0, 1), &confirmed) &&
 			opts->from < confirmed)
-			pg_log_warning("replication slot \"%s\" has been confirmed up to %X/%X already, so it starts there",
-						   opts->slot, LSN_FORMAT_ARGS(confirmed));
+		{
+			pg_log_warning("cannot start at %X/%X", LSN_FORMAT_ARGS(opts->from));
+			pg_log_warning_detail("Replication slot \"%s\" has been confirmed up to %X/%X already.",
+								  opts->slot, LSN_FORMAT_ARGS(confirmed));
+		}
 		result = SESSION_OK;
 	}
 	PQclear(res);
