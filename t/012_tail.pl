@@ -217,9 +217,9 @@ public.item
 ---+------+--------------+-------+-------
  + | 1000 | größer: 日本 |    -1 | wider
 
-public.item: truncated
+public.item: truncated, cascade
 
-public.tag: truncated
+public.tag: truncated, cascade
 
 public.item
    |   id | name         | price | note
@@ -301,9 +301,14 @@ is_deeply([ slurp_file("$dir/code"), $err ], [ "3\n", '' ], '... in silence');
 is($out =~ tr/\n//, 2000, 'and nothing of it was confirmed');
 
 # also one who leaves while there is nothing to say
-IPC::Run::run([ 'sh', '-c', "{ rm $dir/code; $script; } | true" ], '<', \undef, '>', \$out, '2>', \$err,
-	IPC::Run::timeout($timeout));
-ok(wait_for_file("$dir/code", qr/^3\n/), 'a reader who leaves meanwhile');
+foreach my $reader ('true', 'sleep 1')
+{
+	unlink "$dir/code";
+	IPC::Run::run([ 'sh', '-c', "{ $script; } | $reader" ], '<', \undef, '>', \$out, '2>', \$err,
+		IPC::Run::timeout($timeout));
+	ok(wait_for_file("$dir/code", qr/\n/), "a reader who leaves meanwhile ($reader)");
+	is_deeply([ slurp_file("$dir/code"), $err ], [ "3\n", '' ], '... is noticed');
+}
 
 # ---------------------------------------------------------------------------
 # A temporary slot, and signals
@@ -322,6 +327,27 @@ foreach my $signal ('INT', 'TERM')
 		"SELECT count(*) = 0 FROM pg_replication_slots WHERE slot_name = '$name'");
 	$node->safe_psql('postgres', 'DELETE FROM tag');
 }
+
+# ---------------------------------------------------------------------------
+# What passes, and what does not
+# ---------------------------------------------------------------------------
+
+my $first = start_tail('first', '--slot', 's', '--table', 'tag', '-v');
+ok(wait_for_file($first->{err}, qr/following/), 'a slot in use');
+my $second = start_tail('second', '--slot', 's', '--table', 'tag', '-v');
+ok(wait_for_file($second->{err}, qr/error: .*"s" is active.*\n.*trying again/), '... is waited for');
+is(stop_tail($first, 'INT'), 0, 'its reader ends');
+ok(wait_for_file($second->{err}, qr/following/), '... and the next one reads it');
+is(stop_tail($second, 'INT'), 0, '... until it is stopped');
+is((tail('--slot', 's', '--table', 'tag', '--no-loop', '--endpos', $start))[0],
+	0, 'the slot was released');
+
+$node->safe_psql('postgres', q{
+	CREATE ROLE follower LOGIN REPLICATION;
+	INSERT INTO tag VALUES (2, 'secret')});
+($code, $out, $err) = tail_to_now('-U', 'follower', '--slot', 's', '--table', 'tag');
+is_deeply([ $code, $out ], [ 1, '' ], 'without SELECT on the table');
+like($err, qr/error: .*permission denied/, '... that is final');
 
 # ---------------------------------------------------------------------------
 # Following a sink under load

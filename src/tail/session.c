@@ -208,7 +208,7 @@ run_command(PGconn *conn, const char *command, PGresult **res)
 			return SESSION_OK;
 	}
 
-	/* it may have succeeded in spite of it */
+	/* what was cancelled may have succeeded all the same */
 	*res = PQgetResult(conn);
 	if (PQresultStatus(*res) != PGRES_COPY_BOTH)
 	{
@@ -217,7 +217,7 @@ run_command(PGconn *conn, const char *command, PGresult **res)
 		while ((more = PQgetResult(conn)) != NULL)
 			PQclear(more);
 	}
-	if (cancelled && error_is(*res, "57014"))
+	if (cancelled && (error_is(*res, "57014") || PQresultStatus(*res) == PGRES_COPY_BOTH))
 	{
 		PQclear(*res);
 		*res = NULL;
