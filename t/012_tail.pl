@@ -134,7 +134,8 @@ foreach my $case (
 $node->safe_psql('postgres', "SELECT pg_create_logical_replication_slot('other', 'test_decoding')");
 my ($code, $out, $err) = tail('--slot', 'nobody');
 is($code, 1, 'a slot that does not exist');
-like($err, qr/error: replication slot "nobody" does not exist\n.*hint: .*--create-slot/, '... is told');
+like($err, qr/error: replication slot "nobody" does not exist\n.*hint: .*--create-slot/,
+	'... is told');
 ($code, $out, $err) = tail('--slot', 'other');
 is($code, 1, 'a slot with another plugin');
 like($err, qr/has the output plugin "test_decoding", not "freshet"/, '... is told');
@@ -226,15 +227,18 @@ public.item
 ---+------+--------------+-------+-------
  + |    3 | plum         |     3 | x
 EOT
-is_deeply([ tail_to_now('--slot', 's', '--table', 'item', '--table', 'public.tag', '--null', '∅') ],
-	[ 0, $aligned, '' ], 'aligned output');
+is_deeply(
+	[ tail_to_now('--slot', 's', '--table', 'item', '--table', 'public.tag', '--null', '∅') ],
+	[ 0, $aligned, '' ],
+	'aligned output');
 
 # What was printed was confirmed.
 is_deeply([ tail_to_now('--slot', 's', '--table', 'item,tag') ],
 	[ 0, '', '' ], 'printed once');
 ($code, $out, $err) = tail_to_now('--slot', 's', '--table', 'item', '--from', $start);
 is($code, 0, 'a start before what was confirmed');
-like($err, qr/warning: cannot start at .*\n.*detail: .* has been confirmed up to/, '... is warned of');
+like($err, qr/warning: cannot start at .*\n.*detail: .* has been confirmed up to/,
+	'... is warned of');
 
 # ---------------------------------------------------------------------------
 # Numbers
@@ -242,7 +246,8 @@ like($err, qr/warning: cannot start at .*\n.*detail: .* has been confirmed up to
 
 my $digits = '1234567890123456789012345678901234567890.0100';
 $node->safe_psql('postgres', qq{
-	INSERT INTO big VALUES (9007199254740993, $digits, 'NaN', '{"n": $digits, "a": [9007199254740993]}');
+	INSERT INTO big VALUES (9007199254740993, $digits, 'NaN',
+		'{"n": $digits, "a": [9007199254740993]}');
 	INSERT INTO big VALUES (-9223372036854775808, 'Infinity', 1e-300, '$digits');
 });
 $start = $node->safe_psql('postgres',
@@ -283,7 +288,8 @@ my $between = $node->safe_psql('postgres', 'SELECT pg_current_wal_lsn()');
 $node->safe_psql('postgres', "UPDATE load SET pad = 'b' WHERE id = 1");
 ($code, $out) = tail('--slot', 's', '--table', 'load', '--format', 'json', '--endpos', $start);
 is_deeply([ $code, $out ], [ 0, '' ], 'an end before the beginning');
-($code, $out) = tail_to_now('--slot', 's', '--table', 'load', '--format', 'json', '--from', $between);
+($code, $out) =
+  tail_to_now('--slot', 's', '--table', 'load', '--format', 'json', '--from', $between);
 is_deeply([ map { $_->{after}{pad} } lines_of($out) ], ['b'], 'from a position');
 
 # ---------------------------------------------------------------------------
@@ -335,7 +341,8 @@ foreach my $signal ('INT', 'TERM')
 my $first = start_tail('first', '--slot', 's', '--table', 'tag', '-v');
 ok(wait_for_file($first->{err}, qr/following/), 'a slot in use');
 my $second = start_tail('second', '--slot', 's', '--table', 'tag', '-v');
-ok(wait_for_file($second->{err}, qr/error: .*"s" is active.*\n.*trying again/), '... is waited for');
+ok(wait_for_file($second->{err}, qr/error: .*"s" is active.*\n.*trying again/),
+	'... is waited for');
 is(stop_tail($first, 'INT'), 0, 'its reader ends');
 ok(wait_for_file($second->{err}, qr/following/), '... and the next one reads it');
 is(stop_tail($second, 'INT'), 0, '... until it is stopped');
@@ -484,7 +491,8 @@ cmp_ok($new, '>', 0, 'new transactions');
 is($left, 0, 'the output ends with a whole one');
 
 # within one run nothing is printed twice, whatever the server sends again
-my @ends = map { lsn_number($_) } slurp_file($tail->{file}) =~ /"op":"commit".*"end_lsn":"([^"]+)"/g;
+my @ends = map { lsn_number($_) }
+  slurp_file($tail->{file}) =~ /"op":"commit".*"end_lsn":"([^"]+)"/g;
 is(scalar(grep { $ends[ $_ - 1 ] >= $ends[$_] } 1 .. $#ends), 0, 'each commit once, in order');
 
 # the rest

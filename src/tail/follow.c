@@ -408,7 +408,9 @@ follow(Follower *follower, PGconn *conn)
 		case SESSION_FAILED:
 			return FOLLOW_FAILED;
 	}
-	if (follower->opts->verbose)
+	if (follower->opts->verbose && done_position(follower) == InvalidXLogRecPtr)
+		pg_log_info("following replication slot \"%s\"", follower->opts->slot);
+	else if (follower->opts->verbose)
 		pg_log_info("following replication slot \"%s\" from %X/%X", follower->opts->slot,
 					LSN_FORMAT_ARGS(done_position(follower)));
 	follower->last_status = current_time_us();

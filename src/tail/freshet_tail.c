@@ -153,11 +153,12 @@ main(int argc, char **argv)
 
 	pg_logging_init(argv[0]);
 	options_parse(&opts, argc, argv);
-	waiting_init();
 
+	/* a signal is to end the prompt for a password at once */
 	result = session_connect(&opts, &conn);
 	if (result != SESSION_OK)
 		return exit_code(&opts, result);
+	waiting_init();
 	result = prepare_slot(conn, &opts);
 	if (result != SESSION_OK || opts.drop_slot || opts.no_start)
 	{

@@ -95,11 +95,13 @@ finish_connecting(PGconn *conn)
 }
 
 /*
- * Connect, asking for a password if that is wanted.
+ * Connect, asking for a password if that is wanted; but only for the first
+ * connection, when somebody may be there to type it.
  */
 SessionResult
 session_connect(const TailOptions *opts, PGconn **conn)
 {
+	static bool connected_before = false;
 	SessionResult result;
 
 	if (opts->prompt == PROMPT_ALWAYS && password == NULL)
@@ -112,7 +114,7 @@ session_connect(const TailOptions *opts, PGconn **conn)
 		if (result == SESSION_OK)
 			break;
 		if (result == SESSION_LOST && PQconnectionNeedsPassword(*conn) && password == NULL &&
-			opts->prompt != PROMPT_NEVER)
+			opts->prompt != PROMPT_NEVER && !connected_before)
 		{
 			PQfinish(*conn);
 			password = simple_prompt("Password: ", false);
@@ -130,6 +132,7 @@ session_connect(const TailOptions *opts, PGconn **conn)
 					 PQparameterStatus(*conn, "server_version"));
 		return SESSION_FAILED;
 	}
+	connected_before = true;
 	return SESSION_OK;
 }
 
