@@ -216,7 +216,7 @@ add_table_entry(AnalyzeContext *ctx, Index rti, RangeTblEntry *rte)
 	source_check_kind(rel, rte->inh);
 	table_close(rel, NoLock);
 	ctx->source_rti = rti;
-	ctx->plan->source = rte->relid;
+	ctx->plan->sources[0].relid = rte->relid;
 }
 
 static void
@@ -330,13 +330,14 @@ analyze_renumber(AnalyzeContext *ctx, Node *node)
 
 /*
  * An expression of the query as a planned one over a source row and its
- * window; the columns that it reads are added to plan->used_attrs.
+ * window; the columns that it reads are added to those that it uses of the source.
  */
 Expr *
 analyze_row_expr(AnalyzeContext *ctx, Node *node)
 {
 	Bitmapset  *attrs = NULL;
 	int			attr = -1;
+	SourceUse  *source = &ctx->plan->sources[0];
 	Expr	   *expr;
 
 	volatility_check(node, &ctx->settings_functions);
@@ -346,8 +347,8 @@ analyze_row_expr(AnalyzeContext *ctx, Node *node)
 
 	pull_varattnos((Node *) expr, 1, &attrs);
 	while ((attr = bms_next_member(attrs, attr)) >= 0)
-		ctx->plan->used_attrs = bms_add_member(ctx->plan->used_attrs,
-											   attr + FirstLowInvalidHeapAttributeNumber);
+		source->used_attrs = bms_add_member(source->used_attrs,
+											attr + FirstLowInvalidHeapAttributeNumber);
 	return expr;
 }
 
@@ -530,7 +531,7 @@ check_outputs(AnalyzeContext *ctx)
 
 /* Append a column of a role that has no type yet; the caller fills it in. */
 SinkColumn *
-analyze_add_column(DeltaPlan *plan, ColumnRole role, char *name)
+analyze_add_column(SinkPlan *plan, ColumnRole role, char *name)
 {
 	SinkColumn *column;
 
@@ -548,7 +549,7 @@ analyze_add_column(DeltaPlan *plan, ColumnRole role, char *name)
 
 /* Append the column of an entry of the select list; expr is the planned one. */
 void
-analyze_output_column(DeltaPlan *plan, TargetEntry *tle, Expr *expr)
+analyze_output_column(SinkPlan *plan, TargetEntry *tle, Expr *expr)
 {
 	SinkColumn *column = analyze_add_column(plan, COLUMN_OUTPUT, pstrdup(tle->resname));
 
@@ -565,7 +566,9 @@ analyze_query(AnalyzeContext *ctx, const Query *query)
 	ListCell   *lc;
 
 	memset(ctx, 0, sizeof(AnalyzeContext));
-	ctx->plan = palloc0(sizeof(DeltaPlan));
+	ctx->plan = palloc0(sizeof(SinkPlan));
+	ctx->plan->nsources = 1;
+	ctx->plan->sources = palloc0(sizeof(SourceUse));
 	ctx->plan->rows_column = -1;
 	ctx->plan->state_column = -1;
 
@@ -589,9 +592,12 @@ analyze_query(AnalyzeContext *ctx, const Query *query)
 	else
 		analyze_copy(ctx);
 	ctx->plan->uses_settings = ctx->settings_functions != NIL;
+
+	/* a retracted row is folded as an added one is */
+	ctx->plan->sources[0].identity_attrs = ctx->plan->sources[0].used_attrs;
 }
 
-DeltaPlan *
+SinkPlan *
 analyze_delta(const Query *query)
 {
 	AnalyzeContext ctx;

@@ -31,7 +31,7 @@
 
 /* Index of the output column that is just this column, or -1. */
 static int
-plain_column(const DeltaPlan *plan, int varno, AttrNumber attno)
+plain_column(const SinkPlan *plan, int varno, AttrNumber attno)
 {
 	int			c;
 
@@ -46,7 +46,7 @@ plain_column(const DeltaPlan *plan, int varno, AttrNumber attno)
 }
 
 static void
-add_copy_key(DeltaPlan *plan, int column)
+add_copy_key(SinkPlan *plan, int column)
 {
 	KeySpec    *key = &plan->keys[plan->nkeys++];
 	SinkColumn *output = &plan->columns[column];
@@ -107,7 +107,7 @@ is_key_index(Relation rel, HeapTuple tuple)
 
 /* Make the index the key of the copy, if its columns are all selected. */
 static bool
-use_key_index(DeltaPlan *plan, Form_pg_index index)
+use_key_index(SinkPlan *plan, Form_pg_index index)
 {
 	int			columns[INDEX_MAX_KEYS];
 	int			i;
@@ -126,7 +126,7 @@ use_key_index(DeltaPlan *plan, Form_pg_index index)
 
 /* One pass over the indexes: the primary key's, or the others in OID order. */
 static bool
-find_key(DeltaPlan *plan, Relation rel, List *indexes, bool primary, bool *exists)
+find_key(SinkPlan *plan, Relation rel, List *indexes, bool primary, bool *exists)
 {
 	bool		found = false;
 	ListCell   *lc;
@@ -153,9 +153,9 @@ find_key(DeltaPlan *plan, Relation rel, List *indexes, bool primary, bool *exist
 }
 
 static void
-make_key(DeltaPlan *plan)
+make_key(SinkPlan *plan)
 {
-	Relation	rel = table_open(plan->source, NoLock);
+	Relation	rel = table_open(plan->sources[0].relid, NoLock);
 	List	   *indexes = RelationGetIndexList(rel);
 	bool		exists = false;
 
@@ -180,7 +180,7 @@ make_key(DeltaPlan *plan)
 }
 
 static void
-make_window_key(DeltaPlan *plan)
+make_window_key(SinkPlan *plan)
 {
 	int			column = plain_column(plan, INNER_VAR, 1);
 
@@ -197,10 +197,10 @@ make_window_key(DeltaPlan *plan)
 void
 analyze_copy(AnalyzeContext *ctx)
 {
-	DeltaPlan  *plan = ctx->plan;
+	SinkPlan  *plan = ctx->plan;
 	ListCell   *lc;
 
-	plan->shape = DELTA_COPY;
+	plan->shape = SHAPE_COPY;
 	foreach(lc, ctx->query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);

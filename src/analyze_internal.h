@@ -19,7 +19,7 @@
 typedef struct AnalyzeContext
 {
 	Query	   *query;
-	DeltaPlan  *plan;
+	SinkPlan  *plan;
 	Index		source_rti;		/* 0: not seen yet */
 	Index		window_rti;		/* 0: no window */
 	List	   *conditions;		/* of WHERE and of ON, as written */
@@ -43,7 +43,7 @@ extern Expr *analyze_row_expr(AnalyzeContext *ctx, Node *node);
 /* analyze_rollup.c, analyze_copy.c */
 extern void analyze_rollup(AnalyzeContext *ctx);
 extern void analyze_copy(AnalyzeContext *ctx);
-extern SinkColumn *analyze_add_column(DeltaPlan *plan, ColumnRole role, char *name);
-extern void analyze_output_column(DeltaPlan *plan, TargetEntry *tle, Expr *expr);
+extern SinkColumn *analyze_add_column(SinkPlan *plan, ColumnRole role, char *name);
+extern void analyze_output_column(SinkPlan *plan, TargetEntry *tle, Expr *expr);
 
 #endif							/* FRESHET_ANALYZE_INTERNAL_H */

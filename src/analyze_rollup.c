@@ -194,7 +194,7 @@ set_filter(AnalyzeContext *ctx, AggSpec *spec, const Aggref *agg)
 static int
 find_or_add_aggregate(AnalyzeContext *ctx, Aggref *agg)
 {
-	DeltaPlan  *plan = ctx->plan;
+	SinkPlan  *plan = ctx->plan;
 	AggSpec    *spec;
 	ListCell   *lc;
 
@@ -246,7 +246,7 @@ static Node *
 group_mutator(Node *node, void *context)
 {
 	AnalyzeContext *ctx = context;
-	DeltaPlan  *plan = ctx->plan;
+	SinkPlan  *plan = ctx->plan;
 	ListCell   *lc;
 
 	if (node == NULL)
@@ -285,7 +285,7 @@ group_mutator(Node *node, void *context)
 
 /* Does an expression over the group read a sum or average of floats? */
 static bool
-approximate_walker(Node *node, DeltaPlan *plan)
+approximate_walker(Node *node, SinkPlan *plan)
 {
 	if (node == NULL)
 		return false;
@@ -303,7 +303,7 @@ approximate_walker(Node *node, DeltaPlan *plan)
 static void
 make_outputs(AnalyzeContext *ctx)
 {
-	DeltaPlan  *plan = ctx->plan;
+	SinkPlan  *plan = ctx->plan;
 	ListCell   *lc;
 
 	foreach(lc, ctx->query->targetList)
@@ -326,7 +326,7 @@ make_outputs(AnalyzeContext *ctx)
 
 /* Index of the output column that is column i of the group alone, or -1. */
 static int
-visible_column(const DeltaPlan *plan, int i)
+visible_column(const SinkPlan *plan, int i)
 {
 	int			c;
 
@@ -351,7 +351,7 @@ result_is_state(const AggSpec *spec)
 }
 
 static void
-make_hidden_keys(DeltaPlan *plan)
+make_hidden_keys(SinkPlan *plan)
 {
 	int			i;
 
@@ -375,7 +375,7 @@ make_hidden_keys(DeltaPlan *plan)
 
 /* Decide where each state is kept, and add the columns for what is not visible. */
 static void
-make_bookkeeping(DeltaPlan *plan)
+make_bookkeeping(SinkPlan *plan)
 {
 	bool		needs_rows = plan->nkeys > 0;
 	bool		needs_state = false;
@@ -408,7 +408,7 @@ make_bookkeeping(DeltaPlan *plan)
 void
 analyze_rollup(AnalyzeContext *ctx)
 {
-	ctx->plan->shape = DELTA_ROLLUP;
+	ctx->plan->shape = SHAPE_ROLLUP;
 	make_keys(ctx);
 	make_outputs(ctx);
 	make_hidden_keys(ctx->plan);

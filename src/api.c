@@ -261,7 +261,7 @@ find_obstacles(const Query *query)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
-	DeltaPlan  *volatile plan = NULL;
+	SinkPlan  *volatile plan = NULL;
 	List	   *volatile result = NIL;
 	List	   *insufficient = NIL;
 
@@ -270,7 +270,7 @@ find_obstacles(const Query *query)
 	PG_TRY();
 	{
 		plan = analyze_delta(query);
-		analyze_check_source(plan, GetUserId());
+		analyze_check_sources(plan, GetUserId());
 		if (!analyze_identity_suffices(plan, &insufficient))
 		{
 			ListCell   *lc;

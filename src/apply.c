@@ -46,7 +46,7 @@
 static bool
 is_key_index(SinkWriter *writer, Relation index)
 {
-	DeltaPlan  *plan = writer->sink->plan;
+	SinkPlan  *plan = writer->sink->plan;
 	Form_pg_index form = index->rd_index;
 
 	if (!form->indisunique || !form->indisvalid || !form->indimmediate ||
@@ -140,7 +140,7 @@ SinkWriter *
 writer_open(Sink *sink, ChangeSet *emit)
 {
 	SinkWriter *writer = palloc0(sizeof(SinkWriter));
-	DeltaPlan  *plan = sink->plan;
+	SinkPlan  *plan = sink->plan;
 
 	writer->sink = sink;
 	writer->emit = sink->has_dependants ? emit : NULL;

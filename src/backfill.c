@@ -14,9 +14,9 @@
  * filler has committed, the next batch, whose snapshot sees that, applies
  * what was kept and its own changes, and the sink is live.
  *
- * One filler per database; other large sinks wait.  A sink that others read,
- * or that reads a sink, is filled within the batch: its rows must become
- * changes of the batch, or come from it.
+ * One filler per database; other large sinks wait.  A sink that reads a sink is
+ * filled within the batch, which may be about to change that sink.  Sinks over
+ * one that is being filled are set building, and are filled after it.
  *
  * Nothing of this survives a restart of the worker.  A filler whose worker is
  * gone ends itself; the lock that it holds on the sink keeps a second one
@@ -27,7 +27,9 @@
 #include "freshet.h"
 
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -45,7 +47,7 @@
 
 #include "backfill.h"
 #include "change_set.h"
-#include "delta.h"
+#include "run.h"
 #include "feed.h"
 #include "guc.h"
 #include "launcher.h"
@@ -65,27 +67,49 @@ static bool done_before_snapshot = false;
  * freshet.progress
  */
 
-/* Size in bytes, and rows by the planner's statistics, of the source. */
-static uint64
-estimate_source(Sink *sink, int64 *rows)
+/* Add a table's size in bytes, and its rows as the planner would estimate them. */
+static void
+estimate_table(Oid relid, uint64 *size, double *rows)
 {
-	List	   *relids = sink->leaves != NIL ? sink->leaves : list_make1_oid(sink->plan->source);
+	Relation	rel = try_table_open(relid, AccessShareLock);
+	BlockNumber pages;
+	double		tuples;
+	double		allvisfrac;
+
+	if (rel == NULL)
+		return;
+	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
+	{
+		table_relation_estimate_size(rel, NULL, &pages, &tuples, &allvisfrac);
+		*size += (uint64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
+		*rows += tuples;
+	}
+	table_close(rel, NoLock);
+}
+
+/* Bytes of all sources, and rows of the first, which is the one that is scanned. */
+static uint64
+estimate_sources(Sink *sink, int64 *rows)
+{
+	SinkPlan   *plan = sink->plan;
 	uint64		size = 0;
-	double		tuples = 0;
+	double		first = 0;
+	double		others = 0;
 	ListCell   *lc;
 
-	foreach(lc, relids)
+	estimate_table(plan->sources[0].relid, &size, &first);
+	for (int i = 1; i < plan->nsources; i++)
+		estimate_table(plan->sources[i].relid, &size, &others);
+	foreach(lc, sink->leaves)
 	{
-		Relation	rel = try_table_open(lfirst_oid(lc), AccessShareLock);
+		bool		is_first = false;
+		ListCell   *lc2;
 
-		if (rel == NULL)
-			continue;
-		if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
-			size += (uint64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
-		tuples += Max(rel->rd_rel->reltuples, 0);
-		table_close(rel, NoLock);
+		foreach(lc2, get_partition_ancestors(lfirst_oid(lc)))
+			is_first |= lfirst_oid(lc2) == plan->sources[0].relid;
+		estimate_table(lfirst_oid(lc), &size, is_first ? &first : &others);
 	}
-	*rows = (int64) tuples;
+	*rows = (int64) first;
 	return size;
 }
 
@@ -97,7 +121,7 @@ set_phase(Sink *sink, FillPhase phase)
 
 	if (stats == NULL)
 		return NULL;
-	(void) estimate_source(sink, &rows);
+	(void) estimate_sources(sink, &rows);
 	SpinLockAcquire(&MyWorkerSlot->mutex);
 	if (phase == FILL_SCANNING || stats->phase == FILL_NONE)
 	{
@@ -173,9 +197,9 @@ backfill_before_snapshot(void)
 }
 
 bool
-backfill_is_running(Sink *sink)
+backfill_is_running(Oid relid)
 {
-	return running_relid == sink->relid;
+	return running_relid == relid;
 }
 
 bool
@@ -215,7 +239,7 @@ stop_filler(void)
 void
 backfill_cancel(Sink *sink)
 {
-	if (backfill_is_running(sink))
+	if (backfill_is_running(sink->relid))
 		stop_filler();
 }
 
@@ -283,8 +307,8 @@ backfill_start(Sink *sink, Snapshot snapshot)
 {
 	int64		rows;
 
-	if (sink->source_is_sink || sink->has_dependants ||
-		estimate_source(sink, &rows) <= (uint64) freshet_fill_threshold * 1024 * 1024 ||
+	if (sink->source_is_sink ||
+		estimate_sources(sink, &rows) <= (uint64) freshet_fill_threshold * 1024 * 1024 ||
 		EstimateSnapshotSpace(snapshot) > FRESHET_SNAPSHOT_LEN)
 		return false;
 
@@ -336,18 +360,33 @@ keep_list(Oid relid, ChangeList *list)
 }
 
 void
-backfill_keep(Sink *sink, List *lists)
+backfill_keep(Oid source, List *lists)
 {
 	ListCell   *lc;
 
 	if (kept == NULL)
 		kept = change_set_create();
 	foreach(lc, lists)
-		keep_list(sink->plan->source, lfirst(lc));
+		keep_list(source, lfirst(lc));
+
+	if (freshet_max_fill_backlog >= 0 &&
+		change_set_size(kept) > (Size) freshet_max_fill_backlog * 1024 * 1024)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the changes kept while the sink was filled exceed "
+						"freshet.max_fill_backlog"),
+				 errhint("Raise freshet.max_fill_backlog, or call freshet.rebuild_sink() when "
+						 "there are fewer changes.")));
 }
 
 List *
-backfill_kept(Sink *sink)
+backfill_kept(Oid source)
+{
+	return list_make1(change_set_get_list(kept, source, true));
+}
+
+bool
+backfill_is_done(Sink *sink)
 {
 	FillTask	task = get_task();
 
@@ -361,11 +400,11 @@ backfill_kept(Sink *sink)
 		worker_retry(ERRCODE_ADMIN_SHUTDOWN, "the filler of a sink was terminated");
 
 	if (!done_before_snapshot)
-		return NIL;
+		return false;
 	(void) set_phase(sink, FILL_CATCHING_UP);
 	if (kept == NULL)
 		kept = change_set_create();
-	return list_make1(change_set_get_list(kept, sink->plan->source, true));
+	return true;
 }
 
 /*
@@ -392,7 +431,7 @@ static void
 fill_sink(Oid relid)
 {
 	MaintainResult result;
-	DeltaRun   *run;
+	Run		   *run;
 	Sink	   *sink;
 	List	   *leaves;
 	List	   *attached;
@@ -400,10 +439,10 @@ fill_sink(Oid relid)
 	worker_lock_relation(relid, ShareRowExclusiveLock);
 	sink = sink_get(relid);
 	sink_make_plan(sink);
-	leaves = feed_leaves(sink->plan->source, &attached);
-	run = delta_begin(sink, leaves, NULL);
-	delta_fill(run, shmem_sink_stats(MyWorkerSlot, relid, false));
-	delta_finish(run, &result);
+	leaves = feed_leaves(sink, &attached);
+	run = run_begin(sink, leaves, NULL);
+	run_fill(run, shmem_sink_stats(MyWorkerSlot, relid, false));
+	run_finish(run, &result);
 }
 
 static void

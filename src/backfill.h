@@ -31,15 +31,14 @@ extern void backfill_check(List *sinks);
  * it is free.  False if the sink is to be filled within the batch instead.
  */
 extern bool backfill_start(Sink *sink, Snapshot snapshot);
-extern bool backfill_is_running(Sink *sink);
+extern bool backfill_is_running(Oid relid);
 
-/* Keep changes (List of ChangeList *) of this batch for the sink. */
-extern void backfill_keep(Sink *sink, List *lists);
-/*
- * All that were kept, if the fill has committed; NIL before.  Raises the error
- * of a fill that failed.
- */
-extern List *backfill_kept(Sink *sink);
+/* Keep changes (List of ChangeList *) of this batch for the sink being filled. */
+extern void backfill_keep(Oid source, List *lists);
+/* Has the fill committed?  Raises the error of one that failed. */
+extern bool backfill_is_done(Sink *sink);
+/* All changes of the source that were kept. */
+extern List *backfill_kept(Oid source);
 extern void backfill_forget(void);
 
 /* End the fill of this sink, if one is running. */

@@ -52,10 +52,10 @@
 #include "backfill.h"
 #include "batch.h"
 #include "decoder.h"
-#include "delta.h"
 #include "feed.h"
 #include "guc.h"
 #include "progress.h"
+#include "run.h"
 #include "sink.h"
 #include "sink_catalog.h"
 #include "verify.h"
@@ -81,7 +81,7 @@ static Oid	current_sink = InvalidOid;
 typedef struct SinkRun
 {
 	Sink	   *sink;
-	DeltaRun   *run;
+	Run		   *run;
 } SinkRun;
 
 typedef struct Batch
@@ -95,11 +95,12 @@ typedef struct Batch
 	TimestampTz newest_commit;
 	XLogRecPtr	end;			/* decoded up to here */
 	List	   *runs;			/* SinkRun * */
-	List	   *hungry;			/* those to be fed the part, see feed_runs() */
+	List	   *hungry;			/* SinkRun * to be fed the part, see feed_runs() */
 	List	   *unknown;		/* OIDs of sinks whose source changed in a way
 								 * that the log does not tell */
 	ChangeSet  *emitted;		/* changes of sinks by this batch */
 	int64		changes;
+	int64		written;		/* rows of sinks */
 	bool		retry;
 	bool		again;			/* the filler is free for the next sink */
 } Batch;
@@ -158,6 +159,7 @@ set_interest(List *sinks)
  * Maintaining one sink
  */
 
+/* Changes of a relation in this part. */
 static List *
 source_lists(Batch *batch, Oid source)
 {
@@ -178,6 +180,17 @@ source_lists(Batch *batch, Oid source)
 			lists = lappend(lists, list);
 	}
 	return lists;
+}
+
+static bool
+has_changes(Batch *batch, Sink *sink)
+{
+	for (int i = 0; i < sink->plan->nsources; i++)
+	{
+		if (source_lists(batch, sink->plan->sources[i].relid) != NIL)
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -312,7 +325,7 @@ get_run(Batch *batch, Sink *sink, List *leaves)
 
 		run = palloc(sizeof(SinkRun));
 		run->sink = sink;
-		run->run = delta_begin(sink, leaves, batch->emitted);
+		run->run = run_begin(sink, leaves, batch->emitted);
 		batch->runs = lappend(batch->runs, run);
 		MemoryContextSwitchTo(oldcontext);
 	}
@@ -325,9 +338,10 @@ finish_run(Batch *batch, SinkRun *run)
 	MaintainResult result;
 
 	current_sink = run->sink->relid;
-	delta_finish(run->run, &result);
+	run_finish(run->run, &result);
 	count_changes(run->sink, &result);
 	batch->changes += result.changes;
+	batch->written += result.inserted + result.updated + result.deleted;
 	batch->runs = list_delete_ptr(batch->runs, run);
 	current_sink = InvalidOid;
 }
@@ -339,15 +353,25 @@ discard_run(Batch *batch, Sink *sink)
 
 	if (run == NULL)
 		return;
-	delta_discard(run->run);
+	run_discard(run->run);
 	batch->runs = list_delete_ptr(batch->runs, run);
 }
 
+/* Finish the runs of sinks up to this level. */
 static void
-finish_runs(Batch *batch)
+finish_runs(Batch *batch, int level)
 {
-	while (batch->runs != NIL)
-		finish_run(batch, linitial(batch->runs));
+	List	   *runs = list_copy(batch->runs);
+	ListCell   *lc;
+
+	foreach(lc, runs)
+	{
+		SinkRun    *run = lfirst(lc);
+
+		if (run->sink->level <= level)
+			finish_run(batch, run);
+	}
+	list_free(runs);
 }
 
 /* The sink cannot go on from where it is. */
@@ -365,12 +389,12 @@ set_building(Sink *sink)
  * it when the fill has committed.
  */
 static void
-go_on_filling(Sink *sink, Batch *batch, List *lists, List *leaves, List *attached)
+go_on_filling(Sink *sink, Batch *batch, List *leaves, List *attached)
 {
-	List	   *all;
-
-	backfill_keep(sink, lists);
-	if (!batch->last_part || (all = backfill_kept(sink)) == NIL)
+	for (int i = 0; i < sink->plan->nsources; i++)
+		backfill_keep(sink->plan->sources[i].relid,
+					  source_lists(batch, sink->plan->sources[i].relid));
+	if (!batch->last_part || !backfill_is_done(sink))
 		return;
 
 	if (!(equal(leaves, sink->leaves) && equal(attached, sink->attached)) &&
@@ -382,13 +406,49 @@ go_on_filling(Sink *sink, Batch *batch, List *lists, List *leaves, List *attache
 		return;
 	}
 	store_leaves(sink, leaves, attached);
-	delta_feed(list_make1(get_run(batch, sink, leaves)->run), all, &current_sink);
+	for (int i = 0; i < sink->plan->nsources; i++)
+		run_feed(list_make1(get_run(batch, sink, leaves)->run), sink->plan->sources[i].relid,
+				 backfill_kept(sink->plan->sources[i].relid), &current_sink);
 	finish_run(batch, find_run(batch, sink));
 	count_filled(sink);
 	backfill_end(sink);
 	sink_set_state(sink, SINK_LIVE, NULL);
 	backfill_forget();
 	batch->again = true;
+}
+
+/*
+ * The rows that a filler writes are no changes: the sinks over its sink are
+ * filled when it has ended, and until then what they have means nothing.
+ */
+static void
+set_dependants_building(Sink *sink, Batch *batch)
+{
+	ListCell   *lc;
+
+	foreach(lc, batch->sinks)
+	{
+		Sink	   *other = lfirst(lc);
+
+		if (list_member_oid(other->sources, sink->relid) && other->state == SINK_LIVE)
+		{
+			discard_run(batch, other);
+			set_building(other);
+		}
+	}
+}
+
+static bool
+reads_unfilled_sink(Sink *sink)
+{
+	ListCell   *lc;
+
+	foreach(lc, sink->sources)
+	{
+		if (backfill_is_running(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
 }
 
 /* Fill, or have filled, a sink at the batch's snapshot. */
@@ -407,13 +467,15 @@ fill_sink(Sink *sink, Batch *batch, List *leaves, List *attached)
 	store_leaves(sink, leaves, attached);
 	if (backfill_start(sink, batch->snapshot))
 	{
+		if (backfill_is_running(sink->relid))
+			set_dependants_building(sink, batch);
 		/* the partitions that the filler reads are written too */
 		sink->built_generation = 0;
-		if (backfill_is_running(sink) || sink->state != SINK_BUILDING)
+		if (backfill_is_running(sink->relid) || sink->state != SINK_BUILDING)
 			sink_set_state(sink, SINK_BUILDING, NULL);
 		return;
 	}
-	delta_fill(get_run(batch, sink, leaves)->run, backfill_begin(sink));
+	run_fill(get_run(batch, sink, leaves)->run, backfill_begin(sink));
 	finish_run(batch, find_run(batch, sink));
 	count_filled(sink);
 	backfill_end(sink);
@@ -429,19 +491,26 @@ needs_fill(Sink *sink, Batch *batch)
 }
 
 static void
-note_unknown(Sink *sink, Batch *batch, List *lists)
+set_unknown(Sink *sink, Batch *batch)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+
+	batch->unknown = list_append_unique_oid(batch->unknown, sink->relid);
+	MemoryContextSwitchTo(oldcontext);
+	backfill_cancel(sink);
+}
+
+static void
+note_unknown(Sink *sink, Batch *batch)
 {
 	ListCell   *lc;
 
-	foreach(lc, lists)
+	for (int i = 0; i < sink->plan->nsources; i++)
 	{
-		if (change_list_is_unknown(lfirst(lc)))
+		foreach(lc, source_lists(batch, sink->plan->sources[i].relid))
 		{
-			MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
-
-			batch->unknown = list_append_unique_oid(batch->unknown, sink->relid);
-			MemoryContextSwitchTo(oldcontext);
-			backfill_cancel(sink);
+			if (change_list_is_unknown(lfirst(lc)))
+				set_unknown(sink, batch);
 		}
 	}
 }
@@ -449,9 +518,9 @@ note_unknown(Sink *sink, Batch *batch, List *lists)
 static void
 maintain_sink(Sink *sink, Batch *batch)
 {
-	List	   *lists;
 	List	   *leaves;
 	List	   *attached;
+	bool		changed;
 	bool		fill;
 
 	if (sink->paused)
@@ -463,16 +532,13 @@ maintain_sink(Sink *sink, Batch *batch)
 	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)
 		return;
 
-	/* changes of a sink are there when it has been written */
-	if (sink->source_is_sink && !batch->last_part)
-		return;
 	if (!sink->planned)
 		sink_make_plan(sink);
-	lists = source_lists(batch, sink->plan->source);
-	if (lists == NIL && !batch->last_part)
+	changed = has_changes(batch, sink);
+	if (!changed && !batch->last_part)
 		return;
-	leaves = feed_leaves(sink->plan->source, &attached);
-	note_unknown(sink, batch, lists);
+	leaves = feed_leaves(sink, &attached);
+	note_unknown(sink, batch);
 
 	fill = needs_fill(sink, batch);
 	if (!fill && batch->last_part &&
@@ -486,39 +552,56 @@ maintain_sink(Sink *sink, Batch *batch)
 
 	if (!fill)
 	{
-		if (lists != NIL)
+		if (changed)
 			batch->hungry = lappend(batch->hungry, get_run(batch, sink, leaves));
 	}
-	else if (backfill_is_running(sink))
-		go_on_filling(sink, batch, lists, leaves, attached);
-	else if (batch->last_part)
+	else if (backfill_is_running(sink->relid))
+		go_on_filling(sink, batch, leaves, attached);
+	else if (batch->last_part && !reads_unfilled_sink(sink))
 		fill_sink(sink, batch, leaves, attached);
+}
+
+/* The runs among the hungry ones that read this relation. */
+static List *
+readers_of(Batch *batch, Oid source)
+{
+	List	   *runs = NIL;
+	ListCell   *lc;
+
+	foreach(lc, batch->hungry)
+	{
+		SinkRun    *run = lfirst(lc);
+
+		if (plan_find_source(run->sink->plan, source) >= 0)
+			runs = lappend(runs, run->run);
+	}
+	return runs;
 }
 
 /* Feed the runs that are hungry, those of one source together. */
 static void
 feed_runs(Batch *batch)
 {
-	while (batch->hungry != NIL)
+	List	   *fed = NIL;
+	ListCell   *lc;
+
+	foreach(lc, batch->hungry)
 	{
-		Oid			source = ((SinkRun *) linitial(batch->hungry))->sink->plan->source;
-		List	   *together = NIL;
-		List	   *others = NIL;
-		ListCell   *lc;
+		SinkPlan   *plan = ((SinkRun *) lfirst(lc))->sink->plan;
 
-		foreach(lc, batch->hungry)
+		for (int i = 0; i < plan->nsources; i++)
 		{
-			SinkRun    *run = lfirst(lc);
+			Oid			source = plan->sources[i].relid;
 
-			if (run->sink->plan->source == source)
-				together = lappend(together, run->run);
-			else
-				others = lappend(others, run);
+			if (list_member_oid(fed, source))
+				continue;
+			fed = lappend_oid(fed, source);
+			run_feed(readers_of(batch, source), source, source_lists(batch, source),
+					 &current_sink);
+			current_sink = InvalidOid;
 		}
-		delta_feed(together, source_lists(batch, source), &current_sink);
-		current_sink = InvalidOid;
-		batch->hungry = others;
 	}
+	batch->hungry = NIL;
 }
 
 static void
@@ -530,8 +613,9 @@ maintain_one(Sink *sink, Batch *batch)
 }
 
 /*
- * Maintain the sinks by the part that was decoded.  What is over tables is
- * fed together; what is over sinks follows one by one when those are written.
+ * Maintain the sinks by the part that was decoded.  What is over tables alone
+ * is fed together; with the last part, what is over sinks follows one by one
+ * when those are written.
  */
 static void
 maintain_sinks(Batch *batch)
@@ -541,7 +625,7 @@ maintain_sinks(Batch *batch)
 	if (sink_list_changed())
 	{
 		/* the runs go by plans that are about to be freed */
-		finish_runs(batch);
+		finish_runs(batch, PG_INT32_MAX);
 		batch->sinks = sink_list();
 		set_interest(batch->sinks);
 	}
@@ -549,21 +633,23 @@ maintain_sinks(Batch *batch)
 	backfill_check(batch->sinks);
 	foreach(lc, batch->sinks)
 	{
-		if (!((Sink *) lfirst(lc))->source_is_sink)
+		if (!batch->last_part || ((Sink *) lfirst(lc))->level == 0)
 			maintain_one(lfirst(lc), batch);
 	}
 	feed_runs(batch);
 	if (!batch->last_part)
 		return;
 
-	finish_runs(batch);
+	finish_runs(batch, 0);
 	foreach(lc, batch->sinks)
 	{
-		if (((Sink *) lfirst(lc))->source_is_sink)
+		Sink	   *sink = lfirst(lc);
+
+		if (sink->level > 0)
 		{
-			maintain_one(lfirst(lc), batch);
+			maintain_one(sink, batch);
 			feed_runs(batch);
-			finish_runs(batch);
+			finish_runs(batch, sink->level);
 		}
 	}
 
@@ -758,6 +844,9 @@ run_in_transaction(Batch *batch, bool verify)
 	if (batch->sinks == NIL && batch_lock_no_sink())
 		return false;
 
+	if (batch->written > 0)
+		progress_announce(batch->end, Max(batch->newest_commit, stored.commit_time),
+						  batch->aligned);
 	write_progress(batch);
 	if (verify && batch->aligned)
 		verify_offer(MyWorkerSlot, batch->snapshot);

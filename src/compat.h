@@ -107,6 +107,14 @@
 	EvalPlanQualInit(epqstate, estate, NULL, NIL, -1)
 #endif
 
+/* 17: a message can be flushed at once */
+#if PG_VERSION_NUM >= 170000
+#define freshet_log_message(prefix, data, len) \
+	LogLogicalMessage(prefix, data, len, true, false)
+#else
+#define freshet_log_message(prefix, data, len)	LogLogicalMessage(prefix, data, len, true)
+#endif
+
 /* 18: a query descriptor can be run more than once */
 #if PG_VERSION_NUM >= 180000
 #define freshet_executor_run(desc)	ExecutorRun(desc, ForwardScanDirection, 0)

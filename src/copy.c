@@ -24,7 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "apply.h"
-#include "delta.h"
+#include "run.h"
 #include "group_table.h"
 #include "guc.h"
 #include "row_eval.h"
@@ -43,7 +43,7 @@ typedef struct Copy
 {
 	RowConsumer consumer;
 	Sink	   *sink;
-	DeltaPlan  *plan;
+	SinkPlan  *plan;
 	List	   *leaves;
 	MemoryContext context;
 	MemoryContext row_context;	/* of the table and the rows */
@@ -56,8 +56,8 @@ typedef struct Copy
 	SinkWriter *writer;
 } Copy;
 
-static void copy_row(RowConsumer *consumer, TupleTableSlot *slot, int sign);
-static void copy_truncate(RowConsumer *consumer);
+static void copy_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign);
+static void copy_truncate(RowConsumer *consumer, int source);
 
 static RowConsumer *
 copy_open(Sink *sink, List *leaves, ChangeSet *emit)
@@ -82,7 +82,8 @@ copy_open(Sink *sink, List *leaves, ChangeSet *emit)
 	copy->eval = row_eval_create(sink->plan, exprs);
 	copy->row_slot = MakeSingleTupleTableSlot(copy->eval->projection->pi_state.resultslot->tts_tupleDescriptor,
 											  &TTSOpsMinimalTuple);
-	group_table_create(&copy->groups, sink->plan, sizeof(CopyEntry), context, copy->row_context,
+	group_table_create(&copy->groups, sink->plan->nkeys, sink->plan->keys, sizeof(CopyEntry),
+					   context, copy->row_context,
 					   copy->eval->econtext->ecxt_per_tuple_memory);
 	copy->writer = writer_open(sink, emit);
 	MemoryContextSwitchTo(oldcontext);
@@ -239,7 +240,7 @@ net_row(Copy *copy, int sign)
 }
 
 static void
-copy_row(RowConsumer *consumer, TupleTableSlot *slot, int sign)
+copy_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 {
 	Copy	   *copy = (Copy *) consumer;
 
@@ -264,7 +265,7 @@ copy_row(RowConsumer *consumer, TupleTableSlot *slot, int sign)
 }
 
 static void
-copy_truncate(RowConsumer *consumer)
+copy_truncate(RowConsumer *consumer, int source)
 {
 	Copy	   *copy = (Copy *) consumer;
 
@@ -280,7 +281,7 @@ copy_fill(RowConsumer *consumer, SinkStats *stats)
 {
 	Copy	   *copy = (Copy *) consumer;
 
-	copy_truncate(consumer);
+	copy_truncate(consumer, 0);
 	copy->fresh = true;
 	feed_table(copy->sink, copy->leaves, GetActiveSnapshot(), consumer, stats);
 	flush_rows(copy);
@@ -294,7 +295,7 @@ copy_flush(RowConsumer *consumer)
 	flush_rows((Copy *) consumer);
 }
 
-const DeltaMethods copy_methods = {
+const RunMethods copy_methods = {
 	copy_open,
 	copy_fill,
 	copy_flush,

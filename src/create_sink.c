@@ -97,7 +97,7 @@ target_relation(text *name)
  * Retractions need the old values of the columns used.
  */
 static void
-ensure_identity(const DeltaPlan *plan)
+ensure_identity(const SinkPlan *plan)
 {
 	List	   *insufficient = NIL;
 	bool		suffices = analyze_identity_suffices(plan, &insufficient);
@@ -131,7 +131,7 @@ ensure_identity(const DeltaPlan *plan)
 }
 
 static Oid
-make_table(RangeVar *rv, const DeltaPlan *plan)
+make_table(RangeVar *rv, const SinkPlan *plan)
 {
 	CreateStmt *create = makeNode(CreateStmt);
 	ObjectAddress address;
@@ -161,7 +161,7 @@ make_table(RangeVar *rv, const DeltaPlan *plan)
  * The key; and old rows in the log for those who consume the sink's changes.
  */
 static void
-make_key(Oid relid, const DeltaPlan *plan)
+make_key(Oid relid, const SinkPlan *plan)
 {
 	char	   *name = api_relation_name(relid);
 	StringInfoData sql;
@@ -252,14 +252,14 @@ record_settings(Sink *sink)
 }
 
 static void
-record_sink(Oid relid, Oid viewid, const DeltaPlan *plan, bool with_data)
+record_sink(Oid relid, Oid viewid, const SinkPlan *plan, bool with_data)
 {
 	Sink		sink = {0};
 
 	sink.relid = relid;
 	sink.viewid = viewid;
 	sink.strategy = STRATEGY_DELTA;
-	sink.kind = plan->shape == DELTA_COPY ? "copy" : "rollup";
+	sink.kind = plan->shape == SHAPE_COPY ? "copy" : "rollup";
 	sink.paused = !with_data;
 	sink.generation = 1;
 	sink.ncolumns = plan->ncolumns;
@@ -312,7 +312,7 @@ freshet_create_sink(PG_FUNCTION_ARGS)
 {
 	RangeVar   *rv;
 	Query	   *query;
-	DeltaPlan  *plan;
+	SinkPlan  *plan;
 	Oid			relid;
 	Oid			viewid;
 	bool		with_data = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
@@ -323,14 +323,14 @@ freshet_create_sink(PG_FUNCTION_ARGS)
 	rv = target_relation(PG_GETARG_TEXT_PP(0));
 	query = analyze_query_text(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	plan = analyze_delta(query);
-	analyze_check_source(plan, GetUserId());
+	analyze_check_sources(plan, GetUserId());
 	if (!PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("refresh_every is not for a sink of strategy \"delta\""),
 				 errdetail("Such a sink follows every change at once."),
 				 errhint("Leave refresh_every out.")));
-	LockRelationOid(plan->source, AccessShareLock);
+	LockRelationOid(plan->sources[0].relid, AccessShareLock);
 	ensure_identity(plan);
 
 	relid = make_table(rv, plan);

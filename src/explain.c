@@ -29,7 +29,7 @@ table_name(Oid relid)
 
 /* Column names of the sink, separated by commas. */
 static char *
-key_names(const DeltaPlan *plan)
+key_names(const SinkPlan *plan)
 {
 	StringInfoData buf;
 	int			i;
@@ -42,9 +42,9 @@ key_names(const DeltaPlan *plan)
 }
 
 static char *
-shape_line(const DeltaPlan *plan)
+shape_line(const SinkPlan *plan)
 {
-	if (plan->shape == DELTA_COPY)
+	if (plan->shape == SHAPE_COPY)
 		return psprintf("shape: copy of the rows, key %s", key_names(plan));
 	if (plan->nkeys == 0)
 		return pstrdup("shape: total, one row");
@@ -80,7 +80,7 @@ static char *
 aggregate_text(AnalyzeContext *ctx, int i)
 {
 	Node	   *agg = analyze_renumber(ctx, list_nth(ctx->aggrefs, i));
-	Oid			source = ctx->plan->source;
+	Oid			source = ctx->plan->sources[0].relid;
 
 	if (plan_uses_window(agg))
 		return psprintf("%s(...)", get_func_name(ctx->plan->aggs[i].aggfnoid));
@@ -110,7 +110,7 @@ aggregate_line(AnalyzeContext *ctx, int i)
 }
 
 static char *
-identity_line(const DeltaPlan *plan)
+identity_line(const SinkPlan *plan)
 {
 	List	   *insufficient;
 	ListCell   *lc;
@@ -154,7 +154,7 @@ List *
 analyze_explain(const Query *query)
 {
 	AnalyzeContext ctx;
-	DeltaPlan  *plan;
+	SinkPlan  *plan;
 	List	   *lines = NIL;
 	int			i;
 
@@ -163,8 +163,8 @@ analyze_explain(const Query *query)
 
 	lines = lappend(lines, pstrdup("strategy: delta, each change is folded into the sink "
 								   "without running the query"));
-	lines = lappend(lines, psprintf("source: %s%s", table_name(plan->source),
-									get_rel_relkind(plan->source) == RELKIND_PARTITIONED_TABLE ?
+	lines = lappend(lines, psprintf("source: %s%s", table_name(plan->sources[0].relid),
+									get_rel_relkind(plan->sources[0].relid) == RELKIND_PARTITIONED_TABLE ?
 									" (partitioned)" : ""));
 	lines = lappend(lines, shape_line(plan));
 	if (plan->window != NULL)

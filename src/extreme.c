@@ -34,7 +34,7 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-#include "delta.h"
+#include "run.h"
 #include "extreme.h"
 #include "source_query.h"
 
@@ -45,7 +45,7 @@ is_extreme(const AggSpec *spec)
 }
 
 static bool
-has_extremes(const DeltaPlan *plan)
+has_extremes(const SinkPlan *plan)
 {
 	for (int i = 0; i < plan->naggs; i++)
 	{
@@ -92,7 +92,7 @@ typedef struct ExtremeReceiver
  * in keys alone.
  */
 static bool
-group_query_possible(const DeltaPlan *plan)
+group_query_possible(const SinkPlan *plan)
 {
 	bool		has_start = plan->window == NULL;
 
@@ -147,7 +147,7 @@ compare_time(Oid opno, Expr *ts, int paramid)
 
 /* WHERE the row is in the group whose keys are the parameters. */
 static List *
-group_quals(const DeltaPlan *plan, const bool *nulls, WindowKind window)
+group_quals(const SinkPlan *plan, const bool *nulls, WindowKind window)
 {
 	List	   *quals = copyObject(plan->quals);
 
@@ -199,7 +199,7 @@ group_quals(const DeltaPlan *plan, const bool *nulls, WindowKind window)
 }
 
 static PlannedStmt *
-plan_query(const DeltaPlan *plan, List *quals)
+plan_query(const SinkPlan *plan, List *quals)
 {
 	List	   *tlist = NIL;
 
@@ -275,7 +275,7 @@ set_param(ParamListInfo params, int id, Oid type, Datum value, bool isnull)
 static void
 recompute_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
 {
-	const DeltaPlan *plan = rollup->plan;
+	const SinkPlan *plan = rollup->plan;
 	PlannedStmt *stmt = arg;
 	ParamListInfo params;
 	bool	   *nulls;
@@ -341,7 +341,7 @@ begin_pass(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
 }
 
 static void
-pass_row(RowConsumer *consumer, TupleTableSlot *slot, int sign)
+pass_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 {
 	Rollup	   *rollup = ((PassConsumer *) consumer)->rollup;
 	RowEval    *eval = rollup->eval;
@@ -387,9 +387,9 @@ partitions_are_current(Rollup *rollup)
 	List	   *now = NIL;
 	ListCell   *lc;
 
-	if (get_rel_relkind(rollup->plan->source) != RELKIND_PARTITIONED_TABLE)
+	if (get_rel_relkind(rollup->plan->sources[0].relid) != RELKIND_PARTITIONED_TABLE)
 		return true;
-	foreach(lc, find_all_inheritors(rollup->plan->source, AccessShareLock, NULL))
+	foreach(lc, find_all_inheritors(rollup->plan->sources[0].relid, AccessShareLock, NULL))
 	{
 		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
 			now = lappend_oid(now, lfirst_oid(lc));
@@ -401,7 +401,7 @@ partitions_are_current(Rollup *rollup)
 void
 extreme_recompute(Rollup *rollup)
 {
-	const DeltaPlan *plan = rollup->plan;
+	const SinkPlan *plan = rollup->plan;
 	int64		stale = 0;
 
 	if (!has_extremes(plan))
@@ -410,7 +410,7 @@ extreme_recompute(Rollup *rollup)
 	if (stale == 0)
 		return;
 
-	feed_check_source(rollup->sink, rollup->leaves);
+	feed_check_sources(rollup->sink, rollup->leaves);
 	if (group_query_possible(plan) && partitions_are_current(rollup))
 	{
 		bool	   *nulls = palloc0((plan->nkeys + 1) * sizeof(bool));

@@ -34,18 +34,19 @@
 #include "feed.h"
 #include "worker.h"
 
-/* The columns that the sink uses must be in the old row. */
+/* The columns whose old values the sink needs must be in the old row. */
 static void
-check_identity(const Sink *sink, const ChangeLayout *layout)
+check_identity(const FeedTarget *target, const ChangeLayout *layout)
 {
+	const SourceUse *source = &target->sink->plan->sources[target->source];
 	Oid			relid = layout->relid;
 	char	   *name;
 
-	if (layout->identity_full || bms_is_subset(sink->plan->used_attrs, layout->identity_attrs))
+	if (layout->identity_full || bms_is_subset(source->identity_attrs, layout->identity_attrs))
 		return;
 
 	if (get_rel_name(relid) == NULL)
-		relid = sink->plan->source;
+		relid = source->relid;
 	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 									  get_rel_name(relid));
 	ereport(ERROR,
@@ -62,7 +63,18 @@ feed_row(const FeedTarget *targets, int ntargets, TupleTableSlot *slot, int sign
 	for (int i = 0; i < ntargets; i++)
 	{
 		*blame = targets[i].sink->relid;
-		targets[i].consumer->row(targets[i].consumer, slot, sign);
+		targets[i].consumer->row(targets[i].consumer, targets[i].source, slot, sign);
+	}
+}
+
+/* The columns that a delta sink uses are those of the identity: no change. */
+static void
+feed_same_identity(const FeedTarget *targets, int ntargets, TupleTableSlot *slot, Oid *blame)
+{
+	for (int i = 0; i < ntargets; i++)
+	{
+		if (targets[i].consumer->wants_same_identity)
+			feed_row(&targets[i], 1, slot, 1, blame);
 	}
 }
 
@@ -90,7 +102,7 @@ feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 			for (int i = 0; i < ntargets; i++)
 			{
 				*blame = targets[i].sink->relid;
-				targets[i].consumer->truncate(targets[i].consumer);
+				targets[i].consumer->truncate(targets[i].consumer, targets[i].source);
 			}
 			continue;
 		}
@@ -108,14 +120,17 @@ feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 			for (int i = 0; i < ntargets; i++)
 			{
 				*blame = targets[i].sink->relid;
-				check_identity(targets[i].sink, layout);
+				check_identity(&targets[i], layout);
 			}
 			checked = true;
 		}
 
-		/* columns that the sinks use are those of the identity: no change */
 		if (change.kind == CHANGE_SAME_IDENTITY)
+		{
+			ExecStoreHeapTuple(&change.new, slot, false);
+			feed_same_identity(targets, ntargets, slot, blame);
 			continue;
+		}
 		if (change.kind == CHANGE_BLIND_DELETE)
 		{
 			/* the sinks use no column at all: any row will do */
@@ -175,9 +190,9 @@ feed_relation(Relation rel, Relation root, Snapshot snapshot, RowConsumer *consu
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		if (map != NULL)
-			consumer->row(consumer, execute_attr_map_slot(map, slot, root_slot), 1);
+			consumer->row(consumer, 0, execute_attr_map_slot(map, slot, root_slot), 1);
 		else
-			consumer->row(consumer, slot, 1);
+			consumer->row(consumer, 0, slot, 1);
 
 		if ((++count & 1023) == 0)
 		{
@@ -215,11 +230,12 @@ check_not_rewritten(Oid relid)
 }
 
 void
-feed_check_source(const Sink *sink, List *leaves)
+feed_check_sources(const Sink *sink, List *leaves)
 {
 	ListCell   *lc;
 
-	check_not_rewritten(sink->plan->source);
+	for (int i = 0; i < sink->plan->nsources; i++)
+		check_not_rewritten(sink->plan->sources[i].relid);
 	foreach(lc, leaves)
 		check_not_rewritten(lfirst_oid(lc));
 }
@@ -232,8 +248,8 @@ feed_table(const Sink *sink, List *leaves, Snapshot snapshot, RowConsumer *consu
 	int64		count = 0;
 	ListCell   *lc;
 
-	feed_check_source(sink, leaves);
-	root = table_open(sink->plan->source, NoLock);
+	feed_check_sources(sink, leaves);
+	root = table_open(sink->plan->sources[0].relid, NoLock);
 	if (root->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		count = feed_relation(root, root, snapshot, consumer, stats);
 
@@ -264,17 +280,12 @@ static const char leaves_query[] =
 "FROM pg_catalog.pg_class c JOIN part USING (oid) "
 "WHERE c.relkind = 'r' ORDER BY c.oid";
 
-List *
-feed_leaves(Oid relid, List **attached)
+static void
+append_leaves(Oid relid, List **leaves, List **attached)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	Oid			argtypes[1] = {OIDOID};
 	Datum		args[1];
-	List	   *leaves = NIL;
-
-	*attached = NIL;
-	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
-		return NIL;
 
 	args[0] = ObjectIdGetDatum(relid);
 	SPI_connect();
@@ -289,10 +300,25 @@ feed_leaves(Oid relid, List **attached)
 		Datum		number = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull);
 		MemoryContext spicontext = MemoryContextSwitchTo(oldcontext);
 
-		leaves = lappend_oid(leaves, DatumGetObjectId(oid));
+		*leaves = lappend_oid(*leaves, DatumGetObjectId(oid));
 		*attached = lappend_oid(*attached, DatumGetObjectId(number));
 		MemoryContextSwitchTo(spicontext);
 	}
 	SPI_finish();
+}
+
+List *
+feed_leaves(const Sink *sink, List **attached)
+{
+	List	   *leaves = NIL;
+
+	*attached = NIL;
+	for (int i = 0; i < sink->plan->nsources; i++)
+	{
+		Oid			relid = sink->plan->sources[i].relid;
+
+		if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+			append_leaves(relid, &leaves, attached);
+	}
 	return leaves;
 }

@@ -19,16 +19,23 @@
 
 typedef struct RowConsumer
 {
-	/* sign +1: the row is added; -1: it is retracted */
-	void		(*row) (struct RowConsumer *consumer, TupleTableSlot *slot, int sign);
-	/* all rows so far are gone */
-	void		(*truncate) (struct RowConsumer *consumer);
+	/* source: its index in the plan; sign +1: the row is added; -1: retracted */
+	void		(*row) (struct RowConsumer *consumer, int source, TupleTableSlot *slot, int sign);
+	/* all rows of the source so far are gone */
+	void		(*truncate) (struct RowConsumer *consumer, int source);
+
+	/*
+	 * It wants the new row of an update that changed no column whose old value
+	 * it needs, too; the old row is not in the log then.
+	 */
+	bool		wants_same_identity;
 } RowConsumer;
 
 /* A sink over the source whose changes are fed, and what takes them. */
 typedef struct FeedTarget
 {
 	const Sink *sink;
+	int			source;			/* the index of the source in its plan */
 	RowConsumer *consumer;
 } FeedTarget;
 
@@ -41,25 +48,25 @@ typedef struct FeedTarget
 extern int64 feed_changes(const FeedTarget *targets, int ntargets, List *lists, Oid *blame);
 
 /*
- * Lock what feed_table() reads, and make sure that the active snapshot sees
- * all of its rows: a table that was truncated or rewritten since looks empty
+ * Lock the sink's sources, and make sure that the active snapshot sees
+ * all of their rows: a table that was truncated or rewritten since looks empty
  * to older snapshots.  Ends the batch, to be tried again with a newer
  * snapshot, if so.
  */
-extern void feed_check_source(const Sink *sink, List *leaves);
+extern void feed_check_sources(const Sink *sink, List *leaves);
 
 /*
- * All rows of the sink's source that the snapshot sees, added.  leaves: the
+ * All rows of the sink's first source that the snapshot sees, added.  leaves: the
  * partitions, if the source is partitioned.  Counts in stats if not NULL.
  */
 extern int64 feed_table(const Sink *sink, List *leaves, Snapshot snapshot,
 						RowConsumer *consumer, SinkStats *stats);
 
 /*
- * Partitions with rows of their own, as the active snapshot sees them; NIL if
- * the relation is not partitioned.  *attached receives, for each, a number
+ * Partitions of the sources with rows of their own, as the active snapshot
+ * sees them; NIL if none is partitioned.  *attached receives, for each, a number
  * that changes when it, or a branch above it, is attached anew.
  */
-extern List *feed_leaves(Oid relid, List **attached);
+extern List *feed_leaves(const Sink *sink, List **attached);
 
 #endif							/* FRESHET_FEED_H */

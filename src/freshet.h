@@ -27,6 +27,9 @@
 /* Slot and replication origin of the database with this OID. */
 #define FRESHET_OBJECT_PREFIX	"freshet_"
 
+/* Prefix of the messages in the log that tell what a batch has applied. */
+#define FRESHET_MESSAGE_PREFIX	"freshet"
+
 /* Bookkeeping columns of sinks begin with this. */
 #define FRESHET_COLUMN_PREFIX	"_freshet_"
 #define FRESHET_ROWS_COLUMN		"_freshet_rows"

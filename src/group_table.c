@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * group_table.c
- *		Hash tables by the keys of a plan.
+ *		Hash tables by keys: those of a plan, or others.
  *
  * PostgreSQL groups by types that have no hash function too, by sorting.  For
  * the few of them that are built in there is one here; all values of any
@@ -69,24 +69,24 @@ prepare_hash_function(const KeySpec *key, FmgrInfo *finfo)
 }
 
 bool
-group_key_is_implied(const DeltaPlan *plan, int i)
+group_key_is_implied(int nkeys, const KeySpec *keys, int i)
 {
-	if (!plan_is_window_column(plan->keys[i].expr, 2))
+	if (keys[i].expr == NULL || !plan_is_window_column(keys[i].expr, 2))
 		return false;
-	for (int k = 0; k < plan->nkeys; k++)
+	for (int k = 0; k < nkeys; k++)
 	{
-		if (plan_is_window_column(plan->keys[k].expr, 1))
+		if (plan_is_window_column(keys[k].expr, 1))
 			return true;
 	}
 	return false;
 }
 
 void
-group_table_create(GroupTable *groups, const DeltaPlan *plan, Size size,
+group_table_create(GroupTable *groups, int nkeys, const KeySpec *keys, Size size,
 				   MemoryContext table_context, MemoryContext entry_context,
 				   MemoryContext scratch_context)
 {
-	int			n = plan->nkeys;
+	int			n = nkeys;
 	int			ncompared = 0;
 	Oid		   *eqfuncs = palloc(n * sizeof(Oid));
 	FmgrInfo   *hashfuncs = palloc0(n * sizeof(FmgrInfo));
@@ -96,11 +96,11 @@ group_table_create(GroupTable *groups, const DeltaPlan *plan, Size size,
 
 	for (int i = 0; i < n; i++)
 	{
-		const KeySpec *key = &plan->keys[i];
+		const KeySpec *key = &keys[i];
 
 		TupleDescInitEntry(desc, i + 1, NULL, key->type, key->typmod, 0);
 		TupleDescInitEntryCollation(desc, i + 1, key->collation);
-		if (group_key_is_implied(plan, i))
+		if (group_key_is_implied(nkeys, keys, i))
 			continue;
 		columns[ncompared] = i + 1;
 		collations[ncompared] = key->collation;

@@ -19,6 +19,7 @@ int			freshet_work_mem = 65536;
 int			freshet_max_wal_lag = 10240;
 int			freshet_max_workers = 8;
 int			freshet_fill_threshold = 64;
+int			freshet_max_fill_backlog = 10240;
 bool		freshet_check_stream_privileges = true;
 
 void
@@ -62,6 +63,14 @@ guc_define(void)
 							"Smaller sources are read by the worker itself, within a batch.",
 							&freshet_fill_threshold,
 							64, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("freshet.max_fill_backlog",
+							"Changes that may be kept while a second worker fills a sink.",
+							"Beyond it the sink fails. -1 means no limit.",
+							&freshet_max_fill_backlog,
+							10240, -1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MB,
 							NULL, NULL, NULL);
 

@@ -16,6 +16,8 @@ extern int	freshet_max_workers;	/* databases with a worker */
 extern int	freshet_fill_threshold; /* MB: a larger source is filled by a second worker */
 extern bool freshet_check_stream_privileges;	/* consumers need SELECT */
 
+extern int	freshet_max_fill_backlog;	/* MB of changes kept for such a sink; -1: no limit */
+
 extern void guc_define(void);
 
 #endif							/* FRESHET_GUC_H */

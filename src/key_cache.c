@@ -69,7 +69,7 @@ make_entries(KeyCache *cache, uint32 size)
 }
 
 KeyCache *
-key_cache_create(const DeltaPlan *plan)
+key_cache_create(const SinkPlan *plan)
 {
 	KeyCache   *cache = palloc0(sizeof(KeyCache));
 
@@ -80,7 +80,7 @@ key_cache_create(const DeltaPlan *plan)
 	{
 		int			n = cache->nkeys;
 
-		if (group_key_is_implied(plan, i))
+		if (group_key_is_implied(plan->nkeys, plan->keys, i))
 			continue;
 		cache->keys[n] = i;
 		get_typlenbyval(plan->keys[i].type, &cache->typlens[n], &cache->byval[n]);

@@ -24,7 +24,7 @@ typedef struct KeyImage
 } KeyImage;
 
 /* In the current memory context.  Groups are the caller's. */
-extern KeyCache *key_cache_create(const DeltaPlan *plan);
+extern KeyCache *key_cache_create(const SinkPlan *plan);
 
 /*
  * The group that key_cache_store() got for keys with the same bits, or NULL.

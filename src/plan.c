@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * plan.c
- *		Questions about the expressions of a plan.
+ *		Questions about a plan and its expressions.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,6 +10,17 @@
 #include "nodes/nodeFuncs.h"
 
 #include "plan.h"
+
+int
+plan_find_source(const SinkPlan *plan, Oid relid)
+{
+	for (int i = 0; i < plan->nsources; i++)
+	{
+		if (plan->sources[i].relid == relid)
+			return i;
+	}
+	return -1;
+}
 
 static bool
 window_var_walker(Node *node, void *context)

@@ -7,7 +7,7 @@
  * one memory context and freed by deleting it.  It stays valid until one of
  * the relations or functions that it names changes.
  *
- * Conventions for the expressions of a DeltaPlan:
+ * Conventions for the expressions of a SinkPlan of the strategy delta:
  *
  *	- over a source row: Var(varno 1, varattno n) is column n of the source
  *	  (the scan tuple), Var(varno INNER_VAR, varattno 1|2) is window_start |
@@ -82,7 +82,7 @@ typedef struct AggSpec
 	Oid			sortop;			/* MIN, MAX: the aggregate's sort operator */
 
 	/*
-	 * Index in DeltaPlan.columns of a visible column that is exactly this
+	 * Index in SinkPlan.columns of a visible column that is exactly this
 	 * aggregate and from which the state can be taken; -1 if the state is
 	 * kept in _freshet_state.  So for count(*), count(x), min and max when
 	 * they stand alone in the select list.
@@ -98,7 +98,7 @@ typedef struct KeySpec
 	Oid			collation;
 	Oid			eqop;			/* equality operator of the grouping */
 	Oid			sortop;			/* its default btree "<" */
-	int			column;			/* index in DeltaPlan.columns, hidden or not */
+	int			column;			/* index in SinkPlan.columns, hidden or not */
 } KeySpec;
 
 typedef enum ColumnRole
@@ -123,41 +123,86 @@ typedef struct SinkColumn
 								 * float8: verify compares with a tolerance */
 } SinkColumn;
 
-typedef enum DeltaShape
+/* A relation that a definition reads. */
+typedef struct SourceUse
 {
-	DELTA_ROLLUP,				/* GROUP BY or aggregates */
-	DELTA_COPY					/* filtered, projected copy of the source */
-} DeltaShape;
+	Oid			relid;			/* ordinary or partitioned table, or a sink */
+	Bitmapset  *used_attrs;		/* columns that the definition reads (members are
+								 * attnos, >= 1) */
+	Bitmapset  *identity_attrs; /* columns whose old values must be in the log */
+} SourceUse;
 
-typedef struct DeltaPlan
+typedef enum SinkShape
 {
-	DeltaShape	shape;
-	Oid			source;			/* ordinary or partitioned table, or a sink */
-	Bitmapset  *used_attrs;		/* columns of the source used (attno >= 1,
-								 * members are attnos themselves) */
-	WindowSpec *window;			/* or NULL */
-	List	   *quals;			/* Exprs, implicitly ANDed; after the window */
+	SHAPE_ROLLUP,				/* delta: GROUP BY or aggregates */
+	SHAPE_COPY,					/* delta: filtered, projected copy of the source */
+	SHAPE_WIDE_VIEW				/* keyed: one document per row of the root */
+} SinkShape;
+
+/*
+ * A column of a lookup that is related to a column of an enclosing node:
+ * own = outer in the definition.
+ */
+typedef struct RelatedColumn
+{
+	AttrNumber	attno;			/* own column ... */
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	int			outer_node;		/* ... and the enclosing node's; -1 in the root */
+	AttrNumber	outer_attno;
+	Oid			eqop;			/* the operator: own type, outer type */
+} RelatedColumn;
+
+/*
+ * A node of a wide view: the root (number 0), whose "related" are its key
+ * columns without outer ones, or a lookup.
+ */
+typedef struct KeyedNode
+{
+	int			source;			/* index in SinkPlan.sources */
+	int			parent;			/* the node that it is embedded in; -1: root */
+	int			nrelated;		/* >= 1 */
+	RelatedColumn *related;
+} KeyedNode;
+
+typedef struct SinkPlan
+{
+	SinkShape	shape;
+	int			nsources;		/* distinct relations; one if delta */
+	SourceUse  *sources;		/* that of the rows first: delta's, the root */
 
 	/*
 	 * ROLLUP: the GROUP BY expressions, nkeys may be 0 (one row that always
 	 * exists).  COPY: the primary key columns of the source, and for hop (and
-	 * tumble, if selected) window_start; nkeys >= 1.
+	 * tumble, if selected) window_start; nkeys >= 1.  WIDE_VIEW: the key
+	 * columns of the root, key i is column i and expr is NULL.
 	 */
 	int			nkeys;
 	KeySpec    *keys;
 
-	int			naggs;			/* distinct aggregates; 0 for COPY */
-	AggSpec    *aggs;
-
 	int			ncolumns;
 	SinkColumn *columns;		/* outputs first, in the query's order */
+	bool		uses_settings;	/* depends on TimeZone, DateStyle, ... */
+
+	/* ROLLUP and COPY */
+	WindowSpec *window;			/* or NULL */
+	List	   *quals;			/* Exprs, implicitly ANDed; after the window */
+	int			naggs;			/* distinct aggregates; 0 for COPY */
+	AggSpec    *aggs;
 	int			rows_column;	/* index of the column that counts the rows
 								 * of a group: a visible count(*) without
 								 * FILTER, or COLUMN_ROWS; -1 if nkeys = 0 and
 								 * nothing needs it, or COPY */
 	int			state_column;	/* index of COLUMN_STATE, or -1 */
-	bool		uses_settings;	/* depends on TimeZone, DateStyle, ... */
-} DeltaPlan;
+
+	/* WIDE_VIEW */
+	int			nnodes;
+	KeyedNode  *nodes;			/* enclosing ones first */
+} SinkPlan;
+
+/* The index of a relation among the sources, or -1. */
+extern int	plan_find_source(const SinkPlan *plan, Oid relid);
 
 /* Does an expression, or a list of them, refer to the row's window? */
 extern bool plan_uses_window(const void *node);

@@ -20,9 +20,12 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "replication/message.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/pg_lsn.h"
 #include "utils/snapmgr.h"
 
@@ -201,4 +204,22 @@ progress_forget(void)
 		elog(ERROR, "could not delete the progress of freshet");
 	SPI_finish();
 	ForceSyncCommit();
+}
+
+void
+progress_announce(XLogRecPtr lsn, TimestampTz commit_time, bool aligned)
+{
+	StringInfoData json;
+	char		buf[MAXDATELEN + 1];
+	int			utc = 0;
+
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"applied_lsn\":\"%X/%X\"", LSN_FORMAT_ARGS(lsn));
+	if (commit_time != 0)
+		appendStringInfo(&json, ",\"applied_commit_time\":\"%s\"",
+						 JsonEncodeDateTime(buf, TimestampTzGetDatum(commit_time),
+											TIMESTAMPTZOID, &utc));
+	appendStringInfo(&json, ",\"aligned\":%s}", aligned ? "true" : "false");
+	freshet_log_message(FRESHET_MESSAGE_PREFIX, json.data, json.len);
+	pfree(json.data);
 }

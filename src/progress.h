@@ -40,4 +40,12 @@ extern void progress_store(const Progress *progress, WorkerSlot *slot);
  */
 extern void progress_forget(void);
 
+/*
+ * Tell those who consume the changes of sinks from the log what they reflect:
+ * a message in the transaction of the batch, with the prefix "freshet", whose
+ * content is a JSON object.  commit_time is that of the newest transaction
+ * applied, 0 if there was none.
+ */
+extern void progress_announce(XLogRecPtr lsn, TimestampTz commit_time, bool aligned);
+
 #endif							/* FRESHET_PROGRESS_H */

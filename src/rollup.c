@@ -33,7 +33,7 @@
 
 #include "accum.h"
 #include "apply.h"
-#include "delta.h"
+#include "run.h"
 #include "extreme.h"
 #include "guc.h"
 #include "rollup.h"
@@ -45,8 +45,8 @@
 /* Rows of a batch after which the cache of keys is made. */
 #define CACHE_FROM_ROWS			4096
 
-static void rollup_row(RowConsumer *consumer, TupleTableSlot *slot, int sign);
-static void rollup_truncate(RowConsumer *consumer);
+static void rollup_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign);
+static void rollup_truncate(RowConsumer *consumer, int source);
 
 /*
  * Compiling
@@ -56,7 +56,7 @@ static void rollup_truncate(RowConsumer *consumer);
 static void
 compile_input(Rollup *rollup)
 {
-	DeltaPlan  *plan = rollup->plan;
+	SinkPlan  *plan = rollup->plan;
 	List	   *exprs = NIL;
 
 	for (int i = 0; i < plan->nkeys; i++)
@@ -89,7 +89,7 @@ compile_input(Rollup *rollup)
 static void
 compile_output(Rollup *rollup)
 {
-	DeltaPlan  *plan = rollup->plan;
+	SinkPlan  *plan = rollup->plan;
 	TupleDesc	desc = CreateTemplateTupleDesc(plan->nkeys + plan->naggs);
 	List	   *tlist = NIL;
 	AttrNumber	attno = 1;
@@ -142,8 +142,8 @@ rollup_open(Sink *sink, List *leaves, ChangeSet *emit)
 	compile_input(rollup);
 	compile_output(rollup);
 	if (sink->plan->nkeys > 0)
-		group_table_create(&rollup->groups, sink->plan, rollup->group_size, context,
-						   rollup->group_context,
+		group_table_create(&rollup->groups, sink->plan->nkeys, sink->plan->keys,
+						   rollup->group_size, context, rollup->group_context,
 						   rollup->eval->econtext->ecxt_per_tuple_memory);
 	rollup->writer = writer_open(sink, emit);
 	rollup->values = palloc(sink->plan->ncolumns * sizeof(Datum));
@@ -174,7 +174,7 @@ rollup_close(RowConsumer *consumer, MaintainResult *result)
 static void
 load_group(Rollup *rollup, RollupGroup *group)
 {
-	DeltaPlan  *plan = rollup->plan;
+	SinkPlan  *plan = rollup->plan;
 	bool		isnull;
 
 	group->stored = true;
@@ -347,7 +347,7 @@ make_cache(Rollup *rollup)
 }
 
 static void
-rollup_row(RowConsumer *consumer, TupleTableSlot *slot, int sign)
+rollup_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 {
 	Rollup	   *rollup = (Rollup *) consumer;
 	RowEval    *eval = rollup->eval;
@@ -386,7 +386,7 @@ rollup_row(RowConsumer *consumer, TupleTableSlot *slot, int sign)
 
 /* Everything before is void, the rows of the sink included. */
 static void
-rollup_truncate(RowConsumer *consumer)
+rollup_truncate(RowConsumer *consumer, int source)
 {
 	Rollup	   *rollup = (Rollup *) consumer;
 
@@ -406,7 +406,7 @@ rollup_truncate(RowConsumer *consumer)
 static void
 compute_row(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
 {
-	DeltaPlan  *plan = rollup->plan;
+	SinkPlan  *plan = rollup->plan;
 	TupleTableSlot *slot = rollup->result_slot;
 	TupleTableSlot *out;
 
@@ -550,7 +550,7 @@ rollup_flush(RowConsumer *consumer)
 	rollup_flush_groups((Rollup *) consumer);
 }
 
-const DeltaMethods rollup_methods = {
+const RunMethods rollup_methods = {
 	rollup_open,
 	rollup_fill,
 	rollup_flush,

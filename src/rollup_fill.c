@@ -52,7 +52,7 @@
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
-#include "delta.h"
+#include "run.h"
 #include "rollup.h"
 #include "source_query.h"
 #include "worker.h"
@@ -103,7 +103,7 @@ state_aggregate(const AggSpec *spec)
 
 /* SELECT keys, count(*), states FROM source WHERE quals GROUP BY keys */
 static Query *
-fill_query(const DeltaPlan *plan)
+fill_query(const SinkPlan *plan)
 {
 	List	   *tlist = NIL;
 	List	   *groups = NIL;
@@ -130,19 +130,6 @@ fill_query(const DeltaPlan *plan)
 	query = source_query(plan, copyObject(plan->quals), tlist);
 	query->groupClause = groups;
 	return query;
-}
-
-/* The worker has no use for parallel queries otherwise; see worker_set_session(). */
-static void
-allow_parallel_query(void)
-{
-	const char *workers = GetConfigOptionResetString("max_parallel_workers_per_gather");
-
-	(void) set_config_option("max_parallel_workers_per_gather", workers, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	/* a leader that only waits would not look at worker_check_stop() */
-	(void) set_config_option("parallel_leader_participation", "on", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*
@@ -237,7 +224,7 @@ run_query(Query *query, SinkStats *stats, TupleDesc *desc)
 	int			nestlevel = NewGUCNestLevel();
 	QueryDesc  *querydesc;
 
-	allow_parallel_query();
+	worker_allow_parallel_query();
 	querydesc = CreateQueryDesc(pg_plan_query(query, QUERY_NAME, CURSOR_OPT_PARALLEL_OK, NULL),
 								QUERY_NAME, GetActiveSnapshot(), InvalidSnapshot, &receiver.pub,
 								NULL, NULL, 0);
@@ -260,7 +247,7 @@ run_query(Query *query, SinkStats *stats, TupleDesc *desc)
 static void
 set_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *slot)
 {
-	const DeltaPlan *plan = rollup->plan;
+	const SinkPlan *plan = rollup->plan;
 	int			column = plan->nkeys + 1;
 	bool		isnull;
 
@@ -383,7 +370,7 @@ static void
 adopt_rows(Rollup *rollup)
 {
 	SinkWriter *writer = rollup->writer;
-	DeltaPlan  *plan = rollup->plan;
+	SinkPlan  *plan = rollup->plan;
 	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot))
@@ -412,10 +399,10 @@ void
 rollup_fill(RowConsumer *consumer, SinkStats *stats)
 {
 	Rollup	   *rollup = (Rollup *) consumer;
-	DeltaPlan  *plan = rollup->plan;
+	SinkPlan  *plan = rollup->plan;
 
 	rollup->fresh = true;
-	if (plan->window == NULL && get_rel_relkind(plan->source) != RELKIND_PARTITIONED_TABLE)
+	if (plan->window == NULL && get_rel_relkind(plan->sources[0].relid) != RELKIND_PARTITIONED_TABLE)
 		fill_by_query(rollup, stats);
 	else
 	{

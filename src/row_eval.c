@@ -30,7 +30,7 @@ make_target_list(List *exprs)
 }
 
 RowEval *
-row_eval_create(const DeltaPlan *plan, List *exprs)
+row_eval_create(const SinkPlan *plan, List *exprs)
 {
 	RowEval    *eval = palloc0(sizeof(RowEval));
 	List	   *tlist = make_target_list(exprs);

@@ -45,7 +45,7 @@ typedef struct RowEval
 } RowEval;
 
 /* In the current memory context, in which it stays. */
-extern RowEval *row_eval_create(const DeltaPlan *plan, List *exprs);
+extern RowEval *row_eval_create(const SinkPlan *plan, List *exprs);
 extern void row_eval_destroy(RowEval *eval);
 
 /* For a plan with a window. */

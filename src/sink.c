@@ -469,7 +469,7 @@ sink_make_plan(Sink *sink)
 	if (query == NULL)
 		worker_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
 	sink->plan = analyze_delta(query);
-	analyze_check_source(sink->plan, sink->definer);
+	analyze_check_sources(sink->plan, sink->definer);
 	check_columns(sink);
 
 	sink_leave_sandbox(&sandbox);

@@ -50,9 +50,10 @@ typedef struct Sink
 	/* derived */
 	MemoryContext context;
 	bool		planned;		/* plan and what follows are filled in */
-	DeltaPlan  *plan;
+	SinkPlan  *plan;
 	Oid			owner;			/* of the table: writing runs as it */
 	Oid			definer;		/* of the view: the definition runs as it */
+	struct KeyedQueries *keyed_queries; /* see keyed.h */
 	bool		source_is_sink;
 	bool		has_dependants; /* another sink has this one as source */
 	int			level;			/* 0: source is a table; n: a sink of level n-1 */

@@ -121,41 +121,41 @@ source_check_kind(Relation rel, bool inh)
 
 /* May userid read the columns that the plan uses? */
 static bool
-may_select(const DeltaPlan *plan, Oid userid)
+may_select(const SourceUse *source, Oid userid)
 {
 	int			attno = -1;
 
-	if (pg_class_aclcheck(plan->source, userid, ACL_SELECT) == ACLCHECK_OK)
+	if (pg_class_aclcheck(source->relid, userid, ACL_SELECT) == ACLCHECK_OK)
 		return true;
 
 	/* As in a query: to count rows, any column will do. */
-	if (bms_is_empty(plan->used_attrs))
-		return pg_attribute_aclcheck_all(plan->source, userid, ACL_SELECT,
+	if (bms_is_empty(source->used_attrs))
+		return pg_attribute_aclcheck_all(source->relid, userid, ACL_SELECT,
 										 ACLMASK_ANY) == ACLCHECK_OK;
 
-	while ((attno = bms_next_member(plan->used_attrs, attno)) >= 0)
+	while ((attno = bms_next_member(source->used_attrs, attno)) >= 0)
 	{
-		if (pg_attribute_aclcheck(plan->source, (AttrNumber) attno, userid,
+		if (pg_attribute_aclcheck(source->relid, (AttrNumber) attno, userid,
 								  ACL_SELECT) != ACLCHECK_OK)
 			return false;
 	}
 	return true;
 }
 
-void
-analyze_check_source(const DeltaPlan *plan, Oid userid)
+static void
+check_source(const SourceUse *source, Oid userid)
 {
-	Relation	rel = table_open(plan->source, AccessShareLock);
+	Relation	rel = table_open(source->relid, AccessShareLock);
 
 	/* The query's ONLY was checked when the plan was made. */
 	source_check_kind(rel, rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE);
 
-	if (!may_select(plan, userid))
+	if (!may_select(source, userid))
 		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(rel->rd_rel->relkind),
 					   RelationGetRelationName(rel));
 
 	/* The log has all rows, whatever the policies say. */
-	if (check_enable_rls(plan->source, userid, true) == RLS_ENABLED)
+	if (check_enable_rls(source->relid, userid, true) == RLS_ENABLED)
 		REFUSE_SOURCE(rel,
 					  psprintf("Row-level security is in force on it for the user \"%s\".",
 							   GetUserNameFromId(userid, false)),
@@ -164,12 +164,19 @@ analyze_check_source(const DeltaPlan *plan, Oid userid)
 	table_close(rel, NoLock);
 }
 
+void
+analyze_check_sources(const SinkPlan *plan, Oid userid)
+{
+	for (int i = 0; i < plan->nsources; i++)
+		check_source(&plan->sources[i], userid);
+}
+
 /*
  * Does the replica identity of rel (the source, or a partition whose columns
- * may have other numbers) give the old values of the columns used?
+ * may have other numbers) give the old values of the columns needed?
  */
 static bool
-identity_suffices(Relation source, Relation rel, const Bitmapset *used_attrs)
+identity_suffices(Relation source, Relation rel, const Bitmapset *attrs)
 {
 	Bitmapset  *identity;
 	bool		result = true;
@@ -183,7 +190,7 @@ identity_suffices(Relation source, Relation rel, const Bitmapset *used_attrs)
 		return false;
 
 	identity = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_IDENTITY_KEY);
-	while (result && (attno = bms_next_member(used_attrs, attno)) >= 0)
+	while (result && (attno = bms_next_member(attrs, attno)) >= 0)
 	{
 		AttrNumber	number = (AttrNumber) attno;
 
@@ -207,25 +214,23 @@ identity_suffices(Relation source, Relation rel, const Bitmapset *used_attrs)
  * root is handed down to new partitions.  FULL is not; a partition that is
  * added later needs it set by hand (or by freshet, when it notices).
  */
-bool
-analyze_identity_suffices(const DeltaPlan *plan, List **insufficient)
+static bool
+source_identity_suffices(const SourceUse *use, List **insufficient)
 {
-	Relation	source = table_open(plan->source, AccessShareLock);
-	List	   *relids = list_make1_oid(plan->source);
+	Relation	source = table_open(use->relid, AccessShareLock);
+	List	   *relids = list_make1_oid(use->relid);
 	bool		result = true;
 	ListCell   *lc;
 
-	if (insufficient != NULL)
-		*insufficient = NIL;
 	if (source->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		relids = find_all_inheritors(plan->source, AccessShareLock, NULL);
+		relids = find_all_inheritors(use->relid, AccessShareLock, NULL);
 
 	foreach(lc, relids)
 	{
 		Oid			relid = lfirst_oid(lc);
-		Relation	rel = relid == plan->source ? source : table_open(relid, NoLock);
+		Relation	rel = relid == use->relid ? source : table_open(relid, NoLock);
 
-		if (!identity_suffices(source, rel, plan->used_attrs))
+		if (!identity_suffices(source, rel, use->identity_attrs))
 		{
 			if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 				result = false;
@@ -236,5 +241,17 @@ analyze_identity_suffices(const DeltaPlan *plan, List **insufficient)
 			table_close(rel, NoLock);
 	}
 	table_close(source, NoLock);
+	return result;
+}
+
+bool
+analyze_identity_suffices(const SinkPlan *plan, List **insufficient)
+{
+	bool		result = true;
+
+	if (insufficient != NULL)
+		*insufficient = NIL;
+	for (int i = 0; i < plan->nsources; i++)
+		result &= source_identity_suffices(&plan->sources[i], insufficient);
 	return result;
 }

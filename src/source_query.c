@@ -52,10 +52,10 @@ make_source_rte(Oid relid)
 }
 
 Query *
-source_query(const DeltaPlan *plan, List *quals, List *tlist)
+source_query(const SinkPlan *plan, List *quals, List *tlist)
 {
 	Query	   *query = makeNode(Query);
-	RangeTblEntry *rte = make_source_rte(plan->source);
+	RangeTblEntry *rte = make_source_rte(plan->sources[0].relid);
 	RangeTblRef *rtr = makeNode(RangeTblRef);
 
 	rtr->rtindex = 1;

@@ -19,7 +19,7 @@
  * SELECT tlist FROM source WHERE quals.  The lists become part of the query,
  * which the planner scribbles on: give it copies.
  */
-extern Query *source_query(const DeltaPlan *plan, List *quals, List *tlist);
+extern Query *source_query(const SinkPlan *plan, List *quals, List *tlist);
 
 /* Append an expression to a target list. */
 extern List *source_query_target(List *tlist, Expr *expr);

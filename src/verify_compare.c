@@ -12,6 +12,9 @@
  *
  * Values of a type without an order are compared as text.
  *
+ * The rows of a wide view are ordered by their keys, which are unique; their
+ * documents are compared byte by byte, so that 1.0 is not 1.00.
+ *
  * Everything is evaluated as the owner of the definition, in the sandbox.
  *
  *-------------------------------------------------------------------------
@@ -44,6 +47,7 @@
 typedef struct CompareColumn
 {
 	bool		as_text;		/* no order: compare the text */
+	bool		as_bytes;
 	double		tolerance;		/* 0: exact */
 	Oid			type;
 	Oid			collation;
@@ -55,6 +59,7 @@ typedef struct Comparison
 	int			ncolumns;
 	CompareColumn *columns;
 	int		   *order;			/* indexes of columns, exact ones first */
+	int			nordered;		/* how many of them the rows are ordered by */
 	MemoryContext row_context;	/* reset for each pair of rows */
 } Comparison;
 
@@ -85,7 +90,7 @@ column_tolerance(const SinkColumn *column)
 static Comparison *
 prepare_comparison(const Sink *sink)
 {
-	const DeltaPlan *plan = sink->plan;
+	const SinkPlan *plan = sink->plan;
 	Comparison *comparison = palloc0(sizeof(Comparison));
 	int			n = 0;
 
@@ -121,6 +126,13 @@ prepare_comparison(const Sink *sink)
 	for (int i = 0; i < comparison->ncolumns; i++)
 		if (comparison->columns[i].tolerance > 0)
 			comparison->order[n++] = i;
+
+	comparison->nordered = n;
+	if (plan->shape == SHAPE_WIDE_VIEW)
+	{
+		comparison->nordered = plan->nkeys;
+		comparison->columns[plan->nkeys].as_bytes = true;
+	}
 
 	comparison->row_context = AllocSetContextCreate(CurrentMemoryContext,
 													"freshet comparison of rows",
@@ -160,7 +172,7 @@ ordered_query(const Comparison *comparison, Oid relid, const AttrNumber *columns
 		appendStringInfoChar(&sql, ')');
 	}
 	appendStringInfoString(&sql, " ORDER BY ");
-	for (int i = 0; i < comparison->ncolumns; i++)
+	for (int i = 0; i < comparison->nordered; i++)
 		appendStringInfo(&sql, "%s%d", i > 0 ? ", " : "", comparison->order[i] + 1);
 	return sql.data;
 }
@@ -248,6 +260,20 @@ nearly_equal(const CompareColumn *column, Datum a, Datum b)
 }
 
 static int
+compare_bytes(Datum a, Datum b)
+{
+	struct varlena *x = PG_DETOAST_DATUM_PACKED(a);
+	struct varlena *y = PG_DETOAST_DATUM_PACKED(b);
+	Size		xlen = VARSIZE_ANY_EXHDR(x);
+	Size		ylen = VARSIZE_ANY_EXHDR(y);
+	int			result = memcmp(VARDATA_ANY(x), VARDATA_ANY(y), Min(xlen, ylen));
+
+	if (result == 0 && xlen != ylen)
+		result = xlen < ylen ? -1 : 1;
+	return result;
+}
+
+static int
 compare_rows(Comparison *comparison, const Side *a, const Side *b)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(comparison->row_context);
@@ -260,6 +286,8 @@ compare_rows(Comparison *comparison, const Side *a, const Side *b)
 
 		if (a->nulls[i] || b->nulls[i])
 			result = (int) a->nulls[i] - (int) b->nulls[i];
+		else if (column->as_bytes)
+			result = compare_bytes(a->values[i], b->values[i]);
 		else if (column->tolerance == 0 || !nearly_equal(column, a->values[i], b->values[i]))
 			result = DatumGetInt32(FunctionCall2Coll(&column->cmp, column->collation,
 													 a->values[i], b->values[i]));

@@ -181,6 +181,18 @@ worker_set_session(void)
 	}
 }
 
+void
+worker_allow_parallel_query(void)
+{
+	const char *workers = GetConfigOptionResetString("max_parallel_workers_per_gather");
+
+	(void) set_config_option("max_parallel_workers_per_gather", workers, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* a leader that only waits would not look at worker_check_stop() */
+	(void) set_config_option("parallel_leader_participation", "on", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 /* The worker's writes carry the origin of the database; false if it is gone. */
 static bool
 set_up_origin(void)

@@ -36,6 +36,10 @@ extern bool worker_error_is_lasting(int sqlerrcode);
 /* Settings of a session that maintains sinks. */
 extern void worker_set_session(void);
 
+/* Allow parallel queries, which the worker has no use for otherwise, until the
+ * caller ends its level of settings. */
+extern void worker_allow_parallel_query(void);
+
 /* Exit if a database command wants the worker gone, or if it is gone. */
 extern void worker_check_stop(void);
 

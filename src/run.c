@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
- * delta.c
- *		The strategy "delta": runs over its two shapes, rollup and copy.
+ * run.c
+ *		Runs: the maintenance of one sink in one batch, over the shapes.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,31 +12,46 @@
 #include "utils/snapmgr.h"
 
 #include "apply.h"
-#include "delta.h"
+#include "run.h"
 
-struct DeltaRun
+struct Run
 {
 	Sink	   *sink;
-	const DeltaMethods *methods;
+	const RunMethods *methods;
 	RowConsumer *consumer;
 	List	   *leaves;
 	MemoryContext context;
 	int64		changes;
 };
 
-DeltaRun *
-delta_begin(Sink *sink, List *leaves, ChangeSet *emit)
+static const RunMethods *
+shape_methods(SinkShape shape)
+{
+	switch (shape)
+	{
+		case SHAPE_ROLLUP:
+			return &rollup_methods;
+		case SHAPE_COPY:
+			return &copy_methods;
+		case SHAPE_WIDE_VIEW:
+			return &keyed_methods;
+	}
+	pg_unreachable();
+}
+
+Run *
+run_begin(Sink *sink, List *leaves, ChangeSet *emit)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet run",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
-	DeltaRun   *run = palloc0(sizeof(DeltaRun));
+	Run		   *run = palloc0(sizeof(Run));
 	SinkSandbox sandbox;
 
 	run->sink = sink;
 	run->leaves = list_copy(leaves);	/* the caller's ends with a part of the batch */
 	run->context = context;
-	run->methods = sink->plan->shape == DELTA_ROLLUP ? &rollup_methods : &copy_methods;
+	run->methods = shape_methods(sink->plan->shape);
 
 	sink_enter_sandbox(sink, sink->definer, &sandbox);
 	run->consumer = run->methods->open(sink, run->leaves, emit);
@@ -46,12 +61,12 @@ delta_begin(Sink *sink, List *leaves, ChangeSet *emit)
 }
 
 void
-delta_fill(DeltaRun *run, SinkStats *stats)
+run_fill(Run *run, SinkStats *stats)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
 	SinkSandbox sandbox;
 
-	feed_check_source(run->sink, run->leaves);
+	feed_check_sources(run->sink, run->leaves);
 	sink_enter_sandbox(run->sink, run->sink->definer, &sandbox);
 	run->methods->fill(run->consumer, stats);
 	sink_leave_sandbox(&sandbox);
@@ -60,9 +75,9 @@ delta_fill(DeltaRun *run, SinkStats *stats)
 
 /* The runs of one sandbox. */
 static void
-feed_together(List *runs, List *lists, Oid *blame)
+feed_together(List *runs, Oid source, List *lists, Oid *blame)
 {
-	DeltaRun   *first = linitial(runs);
+	Run		   *first = linitial(runs);
 	FeedTarget *targets = palloc(list_length(runs) * sizeof(FeedTarget));
 	SinkSandbox sandbox;
 	int64		changes;
@@ -70,10 +85,12 @@ feed_together(List *runs, List *lists, Oid *blame)
 
 	foreach(lc, runs)
 	{
-		DeltaRun   *run = lfirst(lc);
+		Run		   *run = lfirst(lc);
+		FeedTarget *target = &targets[foreach_current_index(lc)];
 
-		targets[foreach_current_index(lc)].sink = run->sink;
-		targets[foreach_current_index(lc)].consumer = run->consumer;
+		target->sink = run->sink;
+		target->source = plan_find_source(run->sink->plan, source);
+		target->consumer = run->consumer;
 	}
 
 	sink_enter_sandbox(first->sink, first->sink->definer, &sandbox);
@@ -81,7 +98,7 @@ feed_together(List *runs, List *lists, Oid *blame)
 	sink_leave_sandbox(&sandbox);
 
 	foreach(lc, runs)
-		((DeltaRun *) lfirst(lc))->changes += changes;
+		((Run *) lfirst(lc))->changes += changes;
 }
 
 /*
@@ -89,7 +106,7 @@ feed_together(List *runs, List *lists, Oid *blame)
  * sandbox.
  */
 void
-delta_feed(List *runs, List *lists, Oid *blame)
+run_feed(List *runs, Oid source, List *lists, Oid *blame)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet feed",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -98,21 +115,21 @@ delta_feed(List *runs, List *lists, Oid *blame)
 
 	while (left != NIL)
 	{
-		DeltaRun   *first = linitial(left);
+		Run		   *first = linitial(left);
 		List	   *together = NIL;
 		List	   *others = NIL;
 		ListCell   *lc;
 
 		foreach(lc, left)
 		{
-			DeltaRun   *run = lfirst(lc);
+			Run		   *run = lfirst(lc);
 
 			if (sink_same_sandbox(first->sink, run->sink))
 				together = lappend(together, run);
 			else
 				others = lappend(others, run);
 		}
-		feed_together(together, lists, blame);
+		feed_together(together, source, lists, blame);
 		left = others;
 	}
 	MemoryContextSwitchTo(oldcontext);
@@ -120,7 +137,7 @@ delta_feed(List *runs, List *lists, Oid *blame)
 }
 
 static void
-end_run(DeltaRun *run, bool flush, MaintainResult *result)
+end_run(Run *run, bool flush, MaintainResult *result)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
 	SinkSandbox sandbox;
@@ -138,7 +155,7 @@ end_run(DeltaRun *run, bool flush, MaintainResult *result)
 }
 
 void
-delta_finish(DeltaRun *run, MaintainResult *result)
+run_finish(Run *run, MaintainResult *result)
 {
 	end_run(run, true, result);
 
@@ -147,7 +164,7 @@ delta_finish(DeltaRun *run, MaintainResult *result)
 }
 
 void
-delta_discard(DeltaRun *run)
+run_discard(Run *run)
 {
 	MaintainResult result;
 

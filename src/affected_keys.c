@@ -1,0 +1,222 @@
+/*-------------------------------------------------------------------------
+ *
+ * affected_keys.c
+ *		From changed rows of a lookup to the keys of the root.
+ *
+ * The values of the lookup's related columns are joined to the columns of the
+ * enclosing nodes that they are related to, these nodes to those that enclose
+ * them, and so on up to the root, by a query such as
+ *
+ *		SELECT n0.order_id FROM freshet_keys v, order_items n3, orders n0
+ *		WHERE v.k1 = n3.product_id AND n3.order_id = n0.order_id
+ *
+ * Only nodes that are referred to take part.  A node whose related columns
+ * include the root's key takes the root's place: that may yield keys that the
+ * root does not have, for which there is nothing to compute, and nothing to
+ * delete.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "catalog/pg_operator.h"
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/bitmapset.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "api.h"
+#include "keyed.h"
+
+bool
+affected_keys_direct(const SinkPlan *plan, int n, AttrNumber *key_attnos)
+{
+	const KeyedNode *node = &plan->nodes[n];
+	const KeyedNode *root = &plan->nodes[0];
+
+	for (int k = 0; k < plan->nkeys; k++)
+	{
+		int			i;
+
+		for (i = 0; i < node->nrelated; i++)
+		{
+			const RelatedColumn *column = &node->related[i];
+
+			if (n == 0 && i == k)
+				break;
+			if (n > 0 && column->outer_node == 0 &&
+				column->outer_attno == root->related[k].attno &&
+				column->type == plan->keys[k].type &&
+				column->collation == plan->keys[k].collation &&
+				column->eqop == plan->keys[k].eqop)
+				break;
+		}
+		if (i == node->nrelated)
+			return false;
+		key_attnos[k] = node->related[i].attno;
+	}
+	return true;
+}
+
+static const char *
+column_name(const SinkPlan *plan, int n, AttrNumber attno)
+{
+	Oid			relid = plan->sources[plan->nodes[n].source].relid;
+
+	return quote_identifier(get_attname(relid, attno, false));
+}
+
+/* "OPERATOR(schema.=)" */
+static char *
+operator_text(Oid opno)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
+	Form_pg_operator form;
+	char	   *result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", opno);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	result = psprintf("OPERATOR(%s.%s)",
+					  quote_identifier(get_namespace_name(form->oprnamespace)),
+					  NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * One query under construction.  todo: nodes whose relation to their
+ * enclosing nodes is still to be written.
+ */
+typedef struct PathQuery
+{
+	const SinkPlan *plan;
+	int			start;			/* the node whose values are given */
+	Bitmapset  *todo;
+	Bitmapset  *joined;
+	AttrNumber *key_attnos;		/* scratch for affected_keys_direct() */
+	StringInfoData select;
+	StringInfoData from;
+	StringInfoData where;
+} PathQuery;
+
+static void
+add_table(PathQuery *path, int n)
+{
+	if (bms_is_member(n, path->joined))
+		return;
+	path->joined = bms_add_member(path->joined, n);
+	path->todo = bms_add_member(path->todo, n);
+	appendStringInfo(&path->from, ", %s n%d",
+					 api_relation_name(path->plan->sources[path->plan->nodes[n].source].relid),
+					 n);
+}
+
+/* The keys from a node in the query, which knows them; or is the root. */
+static void
+select_keys(PathQuery *path, int n)
+{
+	for (int k = 0; k < path->plan->nkeys; k++)
+		appendStringInfo(&path->select, "%sn%d.%s", k > 0 ? ", " : "", n,
+						 column_name(path->plan, n, path->key_attnos[k]));
+}
+
+/* Relate a node to those that enclose it. */
+static void
+relate(PathQuery *path, int n)
+{
+	const KeyedNode *node = &path->plan->nodes[n];
+
+	for (int i = 0; i < node->nrelated; i++)
+	{
+		const RelatedColumn *column = &node->related[i];
+
+		add_table(path, column->outer_node);
+		appendStringInfoString(&path->where, path->where.len > 0 ? " AND " : " WHERE ");
+		if (n == path->start)
+			appendStringInfo(&path->where, "v.k%d", i + 1);
+		else
+			appendStringInfo(&path->where, "n%d.%s", n,
+							 column_name(path->plan, n, column->attno));
+		appendStringInfo(&path->where, " %s n%d.%s", operator_text(column->eqop),
+						 column->outer_node,
+						 column_name(path->plan, column->outer_node, column->outer_attno));
+	}
+}
+
+static char *
+path_query(const SinkPlan *plan, int start)
+{
+	PathQuery	path = {.plan = plan, .start = start};
+	int			n;
+
+	path.key_attnos = palloc(plan->nkeys * sizeof(AttrNumber));
+	initStringInfo(&path.select);
+	initStringInfo(&path.from);
+	initStringInfo(&path.where);
+	path.todo = bms_make_singleton(start);
+
+	/* enclosing nodes have smaller numbers: the greatest is never needed again */
+	while ((n = bms_prev_member(path.todo, -1)) >= 0)
+	{
+		path.todo = bms_del_member(path.todo, n);
+		if (n != start && path.select.len == 0 && bms_is_empty(path.todo) &&
+			affected_keys_direct(plan, n, path.key_attnos))
+		{
+			select_keys(&path, n);
+			break;
+		}
+		relate(&path, n);
+	}
+	return psprintf("SELECT %s FROM " KEY_QUERY_KEYS " v%s%s", path.select.data,
+					path.from.data, path.where.data);
+}
+
+/*
+ * One product may be in every order: the keys found go to a store, which
+ * spills, and from there to the set as far as memory permits.
+ */
+static void
+keep_key(TupleTableSlot *slot, void *arg)
+{
+	tuplestore_puttupleslot(arg, slot);
+}
+
+static void
+add_keys(Keyed *keyed, Tuplestorestate *store, TupleDesc desc)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+
+	while (tuplestore_gettupleslot(store, true, false, slot))
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(keyed->scratch);
+
+		slot_getallattrs(slot);
+		(void) key_set_add(keyed, &keyed->keys, slot->tts_values, slot->tts_isnull);
+		MemoryContextSwitchTo(oldcontext);
+		MemoryContextReset(keyed->scratch);
+		if (keyed_memory_full(keyed))
+		{
+			keyed_write_keys(keyed);
+			key_set_forget(&keyed->keys);
+		}
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+void
+affected_keys_find(Keyed *keyed, int node)
+{
+	KeyQuery   *query = keyed_queries(keyed->sink)->to_keys[node];
+	Tuplestorestate *found = tuplestore_begin_heap(false, false, work_mem);
+	KeyRows		rows;
+
+	key_set_rows(&keyed->nodes[node].related, false, &rows);
+	key_query_run(query, path_query(keyed->plan, node), &rows, false, keep_key, found);
+	tuplestore_end(rows.store);
+	add_keys(keyed, found, key_set_desc(keyed, &keyed->keys));
+	tuplestore_end(found);
+}

@@ -1,0 +1,45 @@
+/*-------------------------------------------------------------------------
+ *
+ * key_query.h
+ *		Queries over a set of keys, planned for its size.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_KEY_QUERY_H
+#define FRESHET_KEY_QUERY_H
+
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "utils/tuplestore.h"
+
+/* The name under which a query reads the keys. */
+#define KEY_QUERY_KEYS	"freshet_keys"
+
+/* Rows that a query reads in its FROM as freshet_keys (k1, k2, ...). */
+typedef struct KeyRows
+{
+	TupleDesc	desc;
+	Tuplestorestate *store;		/* made for random access */
+	int64		count;
+} KeyRows;
+
+typedef struct KeyQuery KeyQuery;
+
+typedef void (*KeyQueryCallback) (TupleTableSlot *slot, void *arg);
+
+/* Its plans are kept as long as the context. */
+extern KeyQuery *key_query_create(MemoryContext context);
+
+/*
+ * Run a SELECT at the active snapshot, with the rights of the current user,
+ * and give its rows to the callback.  The text is parsed and planned when it
+ * differs from that of the last call, or the number of keys does by much.
+ *
+ * keys may be NULL.  parallel: use parallel workers; then the callback can
+ * insert rows, if the transaction has an xid, but not update or delete any.
+ */
+extern void key_query_run(KeyQuery *query, const char *sql, const KeyRows *keys, bool parallel,
+						  KeyQueryCallback callback, void *arg);
+
+#endif							/* FRESHET_KEY_QUERY_H */

@@ -1,0 +1,78 @@
+/*-------------------------------------------------------------------------
+ *
+ * run.h
+ *		Runs: the maintenance of one sink in one batch.
+ *
+ * Whatever the strategy, it is done in the batch's transaction, with its
+ * snapshot active (copied, so that its command counter can move):
+ *
+ *		run = run_begin(sink, leaves, emit);
+ *		run_fill(run, stats);			or
+ *		run_feed(runs, source, ...);	as often as there are changes
+ *		run_finish(run, &result);		or run_discard(run)
+ *
+ * Several runs may be open at once.  What users define is evaluated in the
+ * sink's sandbox, entered and left by each of these functions.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_RUN_H
+#define FRESHET_RUN_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+#include "change_set.h"
+#include "feed.h"
+#include "shmem.h"
+#include "sink.h"
+
+typedef struct MaintainResult
+{
+	int64		changes;		/* of the sources */
+	int64		inserted;
+	int64		updated;
+	int64		deleted;
+} MaintainResult;
+
+typedef struct Run Run;
+
+/*
+ * leaves: partitions of the sources at the snapshot; emit: receives the sink's
+ * own changes, or NULL.  The run lives in the current memory context.
+ */
+extern Run *run_begin(Sink *sink, List *leaves, ChangeSet *emit);
+
+/* Compute the sink anew from the sources' rows; stats may be NULL. */
+extern void run_fill(Run *run, SinkStats *stats);
+
+/*
+ * Feed changes of a source (List of ChangeList *) to runs (List of Run *)
+ * whose sinks all read it.  *blame is the sink at work at any time.
+ */
+extern void run_feed(List *runs, Oid source, List *lists, Oid *blame);
+
+/* Write what has changed, and end the run. */
+extern void run_finish(Run *run, MaintainResult *result);
+
+/* End the run without writing. */
+extern void run_discard(Run *run);
+
+/*
+ * The shapes of sinks, for run.c.  All are called in the sandbox of the sink's
+ * definer.  What open() returns is the beginning of the shape's own struct.
+ */
+typedef struct RunMethods
+{
+	RowConsumer *(*open) (Sink *sink, List *leaves, ChangeSet *emit);
+	void		(*fill) (RowConsumer *consumer, SinkStats *stats);
+	void		(*flush) (RowConsumer *consumer);
+	void		(*close) (RowConsumer *consumer, MaintainResult *result);
+} RunMethods;
+
+extern const RunMethods rollup_methods;
+extern const RunMethods copy_methods;
+extern const RunMethods keyed_methods;
+
+#endif							/* FRESHET_RUN_H */
