@@ -55,6 +55,11 @@ EXTENSION = freshet
 DATA = freshet--0.1.sql
 PGFILEDESC = "freshet - tables kept equal to queries"
 
+# The client.  SCRIPTS_built is what PGXS installs into the programs' directory.
+TAIL = bin/freshet-tail
+TAIL_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/tail/*.c)))
+SCRIPTS_built = $(TAIL)
+
 # A test named setup makes what the others use.
 ALL_REGRESS := $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
 REGRESS = $(filter setup,$(ALL_REGRESS)) $(filter-out setup,$(ALL_REGRESS))
@@ -75,7 +80,7 @@ endif
 # queries, of which there are none here.
 override with_llvm := no
 
-EXTRA_CLEAN = $(OBJS:.o=.d) src/.built-for tmp_check
+EXTRA_CLEAN = $(OBJS:.o=.d) $(TAIL_OBJS) $(TAIL_OBJS:.o=.d) src/.built-for tmp_check
 
 ifeq ($(PG_CONFIG),)
 override PG_CONFIG := pg_config
@@ -87,14 +92,28 @@ $(error PostgreSQL's build files are missing: run "make setup", or install \
 endif
 include $(PGXS)
 
+$(TAIL): $(TAIL_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDFLAGS_EX) $(libpq_pgport) -lcjson -o $@
+
+VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" freshet.control)
+$(TAIL_OBJS): override CPPFLAGS += -I$(libpq_srcdir) -DFRESHET_VERSION='"$(VERSION)"'
+src/tail/options.o: freshet.control
+
+# PGXS looks for it under the name that it has here.
+uninstall: uninstall-tail
+.PHONY: uninstall-tail
+uninstall-tail:
+	rm -f '$(DESTDIR)$(bindir)/$(notdir $(TAIL))'
+
 # A header that changes rebuilds what includes it.
--include $(OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(TAIL_OBJS:.o=.d)
 
 # So does another PostgreSQL, or another minor version of the same.
 BUILT_FOR := $(shell $(PG_CONFIG) --version --configure --includedir-server | cksum)
 ifneq ($(BUILT_FOR),$(shell cat src/.built-for 2>/dev/null))
 $(shell echo "$(BUILT_FOR)" >src/.built-for)
 endif
-$(OBJS): src/.built-for
+$(OBJS) $(TAIL_OBJS): src/.built-for
 
 endif

@@ -430,3 +430,53 @@ COMMENT ON COLUMN freshet.worker.wal_lag_bytes IS 'log that is not applied yet';
 COMMENT ON COLUMN freshet.worker.last_error IS 'the newest error; for pg_read_all_stats';
 
 GRANT SELECT ON freshet.status, freshet.progress, freshet.worker TO PUBLIC;
+
+--
+-- The change stream
+--
+
+-- Read by the output plugin under the snapshot of the change that it decodes.
+ALTER TABLE freshet.sink SET (user_catalog_table = true);
+
+CREATE FUNCTION freshet.stream_options(OUT slot_name name, OUT options text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'freshet_stream_options'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION freshet.stream_options() IS
+'internal: the options that consumers of the change stream last started with; see freshet.consumers';
+
+CREATE VIEW freshet.consumers AS
+SELECT s.slot_name,
+	s.plugin,
+	o.options,
+	s.active,
+	s.active_pid AS pid,
+	s.temporary,
+	s.two_phase,
+	s.restart_lsn,
+	s.confirmed_flush_lsn,
+	pg_wal_lsn_diff(w.lsn, s.confirmed_flush_lsn)::bigint AS lag_bytes,
+	pg_wal_lsn_diff(w.lsn, s.restart_lsn)::bigint AS retained_bytes,
+	s.wal_status
+FROM pg_replication_slots s
+	LEFT JOIN freshet.stream_options() o ON o.slot_name = s.slot_name AND s.plugin = 'freshet'
+	CROSS JOIN (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+		ELSE pg_current_wal_lsn() END AS lsn) w
+WHERE s.slot_type = 'logical'
+	AND s.database = current_database()
+	AND s.slot_name <> 'freshet_' || s.datoid;
+COMMENT ON VIEW freshet.consumers IS 'the logical replication slots of this database but for freshet''s own: who reads its changes, and how far';
+COMMENT ON COLUMN freshet.consumers.slot_name IS 'the replication slot';
+COMMENT ON COLUMN freshet.consumers.plugin IS 'its output plugin; freshet is the change stream';
+COMMENT ON COLUMN freshet.consumers.options IS 'options that the consumer last started with since the server''s start, if the plugin is freshet';
+COMMENT ON COLUMN freshet.consumers.active IS 'is it being read?';
+COMMENT ON COLUMN freshet.consumers.pid IS 'the process that reads it';
+COMMENT ON COLUMN freshet.consumers.temporary IS 'does it end with its session?';
+COMMENT ON COLUMN freshet.consumers.two_phase IS 'are prepared transactions decoded at PREPARE?';
+COMMENT ON COLUMN freshet.consumers.restart_lsn IS 'the log is kept from here on';
+COMMENT ON COLUMN freshet.consumers.confirmed_flush_lsn IS 'what the consumer has confirmed';
+COMMENT ON COLUMN freshet.consumers.lag_bytes IS 'log that the consumer has not confirmed';
+COMMENT ON COLUMN freshet.consumers.retained_bytes IS 'log that is kept for it';
+COMMENT ON COLUMN freshet.consumers.wal_status IS 'is that log still there? As in pg_replication_slots';
+
+GRANT SELECT ON freshet.consumers TO PUBLIC;

@@ -2,7 +2,7 @@
 #
 # demo.sh start: a private server, the sinks of examples/order_windows.sql, a
 # stream of orders, and the terminal showing for some seconds how the sinks
-# follow it; then the proof.  The server stays, to be looked at.
+# follow it, and the changes of one of them; then the proof.  The server stays, to be looked at.
 # demo.sh stop: ends it and removes its files.
 #
 # Variables: PG_CONFIG; DEMO_SECONDS, how long to watch (12); DEMO_DIR.
@@ -82,6 +82,13 @@ watch_sinks() {
 	done
 }
 
+# A sink as a stream, for some seconds.
+follow_sink() {
+	as_server timeout --preserve-status -s INT 4 "$STAGE_BIN/freshet-tail" -h "$SERVER" \
+		-p $SERVER_PORT -U postgres -d demo --temporary --sink order_batch_sink --verbose \
+		</dev/null 2>&1 | sed -n -e '/^freshet-tail: [cf]/d' -e '1,26s/^/  /p'
+}
+
 # Compares each sink with its query, while the orders still come.
 verify_sinks() {
 	local sink result bad=0
@@ -153,6 +160,9 @@ start() {
 	order_stream &
 	stream=$!
 	watch_sinks
+	say ""
+	say "The changes of a sink as they come, for some seconds (freshet-tail --sink order_batch_sink):"
+	follow_sink || die "freshet-tail failed"
 	say ""
 	say "Each sink compared with its query, at one snapshot, while orders come in:"
 	verify_sinks || die "a sink differs from its query"

@@ -69,6 +69,9 @@ missing_of() {
 	[ -x "$bindir/psql" ] || say "no client ($bindir/psql)"
 	[ -f "$pgxs" ] || say "no build files ($pgxs)"
 	[ -f "$("$1" --includedir-server)/postgres.h" ] || say "no header files"
+	[ -f "$("$1" --includedir)/libpq-fe.h" ] || say "no header files of libpq"
+	[ -f "$("$1" --pkglibdir)/libpgcommon.a" ] || [ -f "$("$1" --libdir)/libpgcommon.a" ] ||
+		say "no libpgcommon.a"
 	[ -x "$tests/regress/pg_regress" ] || say "no pg_regress"
 	[ -x "$tests/isolation/pg_isolation_regress" ] || say "no pg_isolation_regress"
 	[ -d "$tests/perl/PostgreSQL/Test" ] || say "no PostgreSQL::Test ($tests/perl)"
@@ -164,7 +167,8 @@ make_stage() {
 	find "$sharedir/extension" -mindepth 1 -maxdepth 1 \
 		-exec ln -s -t "$stage$sharedir/extension" {} +
 	# Never write through a link into an installed freshet.
-	rm -rf "$stage$libdir"/freshet* "$stage$sharedir"/extension/freshet*
+	rm -rf "$stage$libdir"/freshet* "$stage$sharedir"/extension/freshet* \
+		"$stage$bindir"/freshet*
 	make -C "$ROOT" --no-print-directory -s PG_CONFIG="$PG_CONFIG" DESTDIR="$stage" install
 	STAGE_BIN=$stage$bindir
 }

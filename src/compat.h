@@ -153,4 +153,13 @@
 #define freshet_owns_database(dboid, userid)	pg_database_ownercheck(dboid, userid)
 #endif
 
+/* 17: a lexer can be given */
+#if PG_VERSION_NUM >= 170000
+#define freshet_json_lexer(data, len) \
+	makeJsonLexContextCstringLen(NULL, data, len, GetDatabaseEncoding(), false)
+#else
+#define freshet_json_lexer(data, len) \
+	makeJsonLexContextCstringLen(unconstify(char *, data), len, GetDatabaseEncoding(), false)
+#endif
+
 #endif							/* FRESHET_COMPAT_H */

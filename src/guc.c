@@ -20,6 +20,7 @@ int			freshet_max_wal_lag = 10240;
 int			freshet_max_workers = 8;
 int			freshet_fill_threshold = 64;
 int			freshet_max_fill_backlog = 10240;
+bool		freshet_check_stream_privileges = true;
 
 void
 guc_define(void)
@@ -50,8 +51,8 @@ guc_define(void)
 
 	DefineCustomIntVariable("freshet.max_wal_lag",
 							"Write-ahead log that the worker's slot may hold back.",
-							"Beyond it the worker gives up its slot and rebuilds all sinks. "
-							"-1 means no limit.",
+							"Beyond it the worker gives up its slot and rebuilds all sinks; the "
+							"slots of consumers are warned of. -1 means no limit.",
 							&freshet_max_wal_lag,
 							10240, -1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MB,
@@ -72,6 +73,15 @@ guc_define(void)
 							10240, -1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MB,
 							NULL, NULL, NULL);
+
+	/* not for those who are checked */
+	DefineCustomBoolVariable("freshet.check_stream_privileges",
+							 "Must consumers of the change stream be allowed to SELECT?",
+							 "If not, whoever has REPLICATION reads the changes of all tables.",
+							 &freshet_check_stream_privileges,
+							 true,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
 
 	DefineCustomIntVariable("freshet.max_workers",
 							"Most databases of this server that have sinks.",

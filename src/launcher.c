@@ -18,7 +18,9 @@
  * after its first.  It sleeps until its latch is set: by a create_sink(), by
  * the postmaster when a worker has started or ended, by a command that had
  * stopped a worker.  A worker that died is started again after a second, so
- * that a fault which comes back at once does not keep a core busy.
+ * that a fault which comes back at once does not keep a core busy.  And while
+ * the change stream has consumers it looks every few seconds how much log
+ * their slots keep.
  *
  *-------------------------------------------------------------------------
  */
@@ -46,6 +48,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "consumers.h"
 #include "launcher.h"
 #include "shmem.h"
 #include "worker.h"
@@ -279,6 +282,7 @@ freshet_launcher_main(Datum main_arg)
 	for (;;)
 	{
 		long		sleep;
+		long		next_check;
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -289,6 +293,9 @@ freshet_launcher_main(Datum main_arg)
 		}
 
 		sleep = start_missing_workers();
+		next_check = consumers_check();
+		if (next_check >= 0)
+			sleep = sleep < 0 ? next_check : Min(sleep, next_check);
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (sleep >= 0 ? WL_TIMEOUT : 0),
 						 sleep, PG_WAIT_EXTENSION);

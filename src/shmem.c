@@ -18,6 +18,7 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
+#include "consumers.h"
 #include "guc.h"
 #include "shmem.h"
 
@@ -42,7 +43,7 @@ shmem_request(void)
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
 
-	RequestAddinShmemSpace(shmem_size());
+	RequestAddinShmemSpace(add_size(shmem_size(), consumers_shmem_size()));
 	RequestNamedLWLockTranche("freshet", 1);
 }
 
@@ -70,6 +71,7 @@ shmem_startup(void)
 			ConditionVariableInit(&slot->cv);
 		}
 	}
+	consumers_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -117,6 +117,7 @@ typedef struct WorkerSlot
 	VerifyPhase verify_phase;
 	pid_t		verify_pid;		/* the backend that asked */
 	VirtualTransactionId verify_vxid;	/* the worker's, while OFFERED */
+	TransactionId verify_xid;	/* that of the batch, if it has one */
 	Size		verify_len;
 	char		verify_snapshot[FRESHET_SNAPSHOT_LEN];	/* SerializeSnapshot() */
 

@@ -81,8 +81,9 @@ typedef struct SourceFiles
 /* The two snapshots, registered. */
 typedef struct VerifySnapshots
 {
-	Snapshot	query;
-	Snapshot	sink;
+	Snapshot	query;			/* S */
+	Snapshot	sink;			/* V */
+	TransactionId batch_xid;	/* that V sees and S does not */
 } VerifySnapshots;
 
 static VerifyPhase
@@ -174,6 +175,7 @@ verify_offer(WorkerSlot *slot, Snapshot snapshot)
 	/* nobody reads these before OFFERED */
 	SerializeSnapshot(snapshot, slot->verify_snapshot);
 	slot->verify_len = size;
+	slot->verify_xid = GetTopTransactionIdIfAny();
 	GET_VXID_FROM_PGPROC(slot->verify_vxid, *MyProc);
 
 	if (!advance(slot, VERIFY_REQUESTED, VERIFY_OFFERED, pid))
@@ -303,6 +305,7 @@ exchange(WorkerSlot *slot, VerifySnapshots *result)
 	request(slot);
 	await_offer(slot);
 
+	result->batch_xid = slot->verify_xid;
 	result->query = import_snapshot(slot);
 	if (result->query == NULL)
 		return false;
@@ -523,10 +526,47 @@ try_verify(Oid relid, VerifySnapshots *snapshots)
 	return NULL;
 }
 
+/*
+ * S and what the batch wrote, for the query of a sink over sinks: these are
+ * read as the batch left them, tables at S.  The batch got its xid after S was
+ * taken; whoever got one in between is still running, as S sees it.
+ */
+static Snapshot
+snapshot_with_batch(Snapshot snapshot, TransactionId xid)
+{
+	SnapshotData result = *snapshot;
+	uint32		nxids = snapshot->xcnt;
+	TransactionId other;
+
+	if (!TransactionIdIsValid(xid))
+		return RegisterSnapshot(snapshot);
+
+	Assert(TransactionIdFollowsOrEquals(xid, snapshot->xmax));
+	result.xip = palloc_extended((snapshot->xcnt + (xid - snapshot->xmax) + 1) *
+								 sizeof(TransactionId), MCXT_ALLOC_HUGE);
+	memcpy(result.xip, snapshot->xip, snapshot->xcnt * sizeof(TransactionId));
+	other = snapshot->xmax;
+	while (other != xid)
+	{
+		result.xip[nxids++] = other;
+		TransactionIdAdvance(other);
+	}
+	result.xcnt = nxids;
+	TransactionIdAdvance(other);
+	result.xmax = other;
+
+	/* not the registered one: a copy of this is to be made */
+	result.copied = false;
+	result.active_count = 0;
+	result.regd_count = 0;
+	return RegisterSnapshot(&result);
+}
+
 static void
 verify(Oid relid, int64 *missing, int64 *unexpected)
 {
 	VerifySnapshots snapshots;
+	Snapshot	query;
 	Sink	   *sink = NULL;
 
 	for (int i = 0; sink == NULL && i < MAX_ATTEMPTS; i++)
@@ -538,9 +578,11 @@ verify(Oid relid, int64 *missing, int64 *unexpected)
 						"rewritten", get_rel_name(relid)),
 				 errhint("Try again.")));
 
-	/* a source that is a sink changes with the batch, not before it */
-	verify_compare(sink, sink->source_is_sink ? snapshots.sink : snapshots.query,
-				   snapshots.sink, missing, unexpected);
+	query = snapshot_with_batch(snapshots.query,
+								sink->source_is_sink ? snapshots.batch_xid :
+								InvalidTransactionId);
+	verify_compare(sink, query, snapshots.sink, missing, unexpected);
+	UnregisterSnapshot(query);
 	UnregisterSnapshot(snapshots.query);
 	UnregisterSnapshot(snapshots.sink);
 }
