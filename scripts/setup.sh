@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
 # Installs what is missing to build freshet and to run its tests and its demo:
-# a compiler, make, a PostgreSQL server with its development files, Perl's
-# IPC::Run.  Does nothing, and needs no rights, if nothing is missing.
+# a compiler, make, libcjson, a PostgreSQL server with its development files,
+# Perl's IPC::Run.  Does nothing, and needs no rights, if nothing is missing.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -19,9 +19,8 @@ missing_tools() {
 	have prove || say perl
 	perl -MTest::More -MTime::HiRes -e1 2>/dev/null || say perl
 	perl -MIPC::Run -e1 2>/dev/null || say libipc-run-perl
-	if [ -e "$ROOT/src/wide_view.c" ] && ! [ -e /usr/include/cjson/cJSON.h ]; then
+	[ -e /usr/include/cjson/cJSON.h ] || [ -e /usr/local/include/cjson/cJSON.h ] ||
 		say libcjson-dev
-	fi
 }
 
 # as_root COMMAND...
