@@ -97,6 +97,8 @@ DROP TABLE wa.orders;
 DO $$
 BEGIN
 	EXECUTE format('DROP VIEW %s', (SELECT definition FROM freshet.sink WHERE relid = 'wa.sink'::regclass));
+EXCEPTION WHEN dependent_objects_still_exist THEN
+	RAISE WARNING 'the definition cannot be dropped alone';
 END
 $$;
 -- the tables are written anew, within transactions that change rows
