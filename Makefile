@@ -72,9 +72,7 @@ WERROR ?= -Werror
 PG_CPPFLAGS = -I$(srcdir)/src -MMD -MP
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-clobbered $(WERROR)
-ifneq ($(wildcard src/wide_view.c),)
 SHLIB_LINK = -lcjson
-endif
 
 # Bitcode would need clang, and serves only the inlining of functions into
 # queries, of which there are none here.

@@ -133,6 +133,14 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION freshet.create_sink(text, text, interval, boolean) IS
 'make a table and keep it equal to the query; the worker fills it after the commit, or, without data, at freshet.resume_sink()';
 
+CREATE FUNCTION freshet.create_wide_view(sink text, root regclass, lookups json DEFAULT '[]',
+	with_data boolean DEFAULT true, create_indexes boolean DEFAULT false)
+RETURNS regclass
+AS 'MODULE_PATHNAME', 'freshet_create_wide_view'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION freshet.create_wide_view(text, regclass, json, boolean, boolean) IS
+'make a table with one JSON document for each row of the root, with lookups in it, and keep it so';
+
 CREATE FUNCTION freshet.drop_sink(sink regclass, cascade boolean DEFAULT false)
 RETURNS void
 AS 'MODULE_PATHNAME', 'freshet_drop_sink'

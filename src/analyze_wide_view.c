@@ -1,3 +1,475 @@
+/*-------------------------------------------------------------------------
+ *
+ * analyze_wide_view.c
+ *		From the definition of a wide view to its plan.
+ *
+ * wide_view_sql.c has made the definition; here its Query is read back, as
+ * parse analysis or the view's rule gives it.  By then its tables and columns
+ * may have other names, and a dump may have come between: so nothing is known
+ * by name, and what does not change a value (RelabelType, COLLATE) is looked
+ * through.  Anything else that does not have the shape described there was
+ * not made by freshet, and is refused.
+ *
+ * An element is two levels of queries: the one that reads its table, and the
+ * lateral one inside that holds its columns and its lookups.  A condition
+ * names the tables of enclosing elements by the number of query levels
+ * between, through a list of the levels open.
+ *
+ *-------------------------------------------------------------------------
+ */
 #include "freshet.h"
+
+#include "access/nbtree.h"
+#include "access/table.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
+
 #include "analyze.h"
-SinkPlan *analyze_wide_view(const Query *query){ return NULL; }
+#include "source_check.h"
+#include "table_key.h"
+
+/* A level of queries that is open. */
+typedef struct Level
+{
+	const struct Level *up;
+	const Query *query;
+	int			node;			/* -1: a lateral one */
+	Index		table;			/* range table index of the node's table ... */
+	Index		element;		/* ... and of its lateral query */
+} Level;
+
+/* What the walkers work on. */
+typedef struct ReadContext
+{
+	SinkPlan   *plan;
+	const Level *level;
+} ReadContext;
+
+static void read_element(SinkPlan *plan, const Query *query, const Level *up, int parent);
+
+/* "what" is for the developer who looks into it. */
+static void
+refuse_shape(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the definition of the wide view is not one that freshet has made"),
+			 errdetail("It differs in %s.", what),
+			 errhint("Drop the sink and create it anew.")));
+}
+
+#define EXPECT(condition, what) \
+	do { \
+		if (!(condition)) \
+			refuse_shape(what); \
+	} while (0)
+
+/* Without what changes no value. */
+static Node *
+strip(Node *node)
+{
+	while (node != NULL)
+	{
+		if (IsA(node, RelabelType))
+			node = (Node *) ((RelabelType *) node)->arg;
+		else if (IsA(node, CollateExpr))
+			node = (Node *) ((CollateExpr *) node)->arg;
+		else
+			break;
+	}
+	return node;
+}
+
+static void
+check_clauses(const Query *query)
+{
+	EXPECT(query->commandType == CMD_SELECT && query->utilityStmt == NULL, "its kind");
+	EXPECT(query->cteList == NIL && query->setOperations == NULL, "WITH or UNION");
+	EXPECT(query->groupClause == NIL && query->groupingSets == NIL && !query->hasAggs &&
+		   query->havingQual == NULL, "a grouping");
+	EXPECT(query->distinctClause == NIL && !query->hasWindowFuncs && !query->hasTargetSRFs,
+		   "the set of its rows");
+	EXPECT(query->rowMarks == NIL && query->limitOffset == NULL, "OFFSET or a lock of rows");
+}
+
+/* The node's KeyedNode, with its source, new or known. */
+static int
+add_node(SinkPlan *plan, Oid relid, int parent)
+{
+	KeyedNode  *node;
+	int			source = plan_find_source(plan, relid);
+
+	if (source < 0)
+	{
+		source = plan->nsources++;
+		plan->sources = plan->sources == NULL ? palloc(sizeof(SourceUse)) :
+			repalloc(plan->sources, plan->nsources * sizeof(SourceUse));
+		memset(&plan->sources[source], 0, sizeof(SourceUse));
+		plan->sources[source].relid = relid;
+	}
+
+	plan->nodes = plan->nodes == NULL ? palloc(sizeof(KeyedNode)) :
+		repalloc(plan->nodes, (plan->nnodes + 1) * sizeof(KeyedNode));
+	node = &plan->nodes[plan->nnodes];
+	memset(node, 0, sizeof(KeyedNode));
+	node->source = source;
+	node->parent = parent;
+	return plan->nnodes++;
+}
+
+static SourceUse *
+node_source(const SinkPlan *plan, int node)
+{
+	return &plan->sources[plan->nodes[node].source];
+}
+
+static void
+use_attr(const SinkPlan *plan, int node, AttrNumber attno)
+{
+	SourceUse  *source = node_source(plan, node);
+
+	source->used_attrs = bms_add_member(source->used_attrs, attno);
+}
+
+/* The table of the node, and beside it the lateral query of its element. */
+static void
+read_from(SinkPlan *plan, const Query *query, Level *level, int parent)
+{
+	List	   *from = query->jointree->fromlist;
+	RangeTblEntry *table;
+	RangeTblEntry *element;
+	Relation	rel;
+
+	EXPECT(list_length(from) == 2 && IsA(linitial(from), RangeTblRef) &&
+		   IsA(lsecond(from), RangeTblRef), "FROM");
+	level->table = linitial_node(RangeTblRef, from)->rtindex;
+	level->element = lsecond_node(RangeTblRef, from)->rtindex;
+	table = rt_fetch(level->table, query->rtable);
+	element = rt_fetch(level->element, query->rtable);
+	EXPECT(table->rtekind == RTE_RELATION && table->tablesample == NULL, "a table of FROM");
+	EXPECT(element->rtekind == RTE_SUBQUERY && element->lateral, "a subquery of FROM");
+
+	rel = table_open(table->relid, AccessShareLock);
+	source_check_kind(rel, table->inh);
+	table_close(rel, NoLock);
+	level->node = add_node(plan, table->relid, parent);
+}
+
+/* A column of an enclosing table, or of the node's own. */
+static void
+resolve_var(const Level *level, const Var *var, int *node)
+{
+	for (Index i = 0; i < var->varlevelsup && level != NULL; i++)
+		level = level->up;
+	EXPECT(level != NULL && level->node >= 0 && var->varno == level->table && var->varattno > 0,
+		   "a column in a condition");
+	*node = level->node;
+}
+
+static void
+fill_own_column(RelatedColumn *column, Oid relid, AttrNumber attno)
+{
+	column->attno = attno;
+	get_atttypetypmodcoll(relid, attno, &column->type, &column->typmod, &column->collation);
+	column->outer_node = -1;
+}
+
+/* own = outer, in either order. */
+static void
+read_condition(SinkPlan *plan, const Level *level, Node *qual)
+{
+	OpExpr	   *op = (OpExpr *) qual;
+	KeyedNode  *node = &plan->nodes[level->node];
+	RelatedColumn *column = &node->related[node->nrelated++];
+	Var		   *own;
+	Var		   *outer;
+	int			own_node;
+	Oid			opclass;
+
+	EXPECT(IsA(qual, OpExpr) && list_length(op->args) == 2, "a condition");
+	own = (Var *) strip(linitial(op->args));
+	outer = (Var *) strip(lsecond(op->args));
+	EXPECT(IsA(own, Var) && IsA(outer, Var), "a condition");
+	column->eqop = op->opno;
+	if (own->varlevelsup > 0)
+	{
+		Var		   *swap = own;
+
+		own = outer;
+		outer = swap;
+		column->eqop = get_commutator(op->opno);
+	}
+	EXPECT(own->varlevelsup == 0 && outer->varlevelsup > 0, "a condition");
+
+	resolve_var(level, own, &own_node);
+	fill_own_column(column, node_source(plan, own_node)->relid, own->varattno);
+	resolve_var(level, outer, &column->outer_node);
+	column->outer_attno = outer->varattno;
+
+	opclass = GetDefaultOpClass(getBaseType(column->type), BTREE_AM_OID);
+	EXPECT(OidIsValid(column->eqop) && OidIsValid(opclass) &&
+		   get_op_opfamily_strategy(column->eqop, get_opclass_family(opclass)) ==
+		   BTEqualStrategyNumber, "the operator of a condition");
+
+	use_attr(plan, own_node, own->varattno);
+	use_attr(plan, column->outer_node, outer->varattno);
+}
+
+static void
+read_conditions(SinkPlan *plan, const Level *level)
+{
+	List	   *quals = make_ands_implicit((Expr *) level->query->jointree->quals);
+	KeyedNode  *node = &plan->nodes[level->node];
+	SourceUse  *source = &plan->sources[node->source];
+	ListCell   *lc;
+
+	EXPECT(quals != NIL, "WHERE");
+	node->related = palloc0(list_length(quals) * sizeof(RelatedColumn));
+	foreach(lc, quals)
+		read_condition(plan, level, lfirst(lc));
+	for (int i = 0; i < node->nrelated; i++)
+		source->identity_attrs = bms_add_member(source->identity_attrs, node->related[i].attno);
+}
+
+/* The row of the element as a whole. */
+static bool
+is_element(const Level *level, Node *expr)
+{
+	Var		   *var = (Var *) strip(expr);
+
+	return IsA(var, Var) && var->varlevelsup == 0 && var->varno == level->element &&
+		var->varattno == InvalidAttrNumber;
+}
+
+/* An expression by which rows are ordered: over columns of the node's table. */
+static bool
+read_order_walker(Node *node, ReadContext *context)
+{
+	if (node == NULL)
+		return false;
+	EXPECT(!IsA(node, SubLink) && !IsA(node, Query), "ORDER BY");
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+		int			which;
+
+		EXPECT(var->varlevelsup == 0, "ORDER BY");
+		resolve_var(context->level, var, &which);
+		use_attr(context->plan, which, var->varattno);
+		return false;
+	}
+	return expression_tree_walker(node, read_order_walker, context);
+}
+
+/* The select list of a lookup: the element, and what sorts. */
+static void
+read_lookup_targets(SinkPlan *plan, const Level *level)
+{
+	ReadContext context = {.plan = plan, .level = level};
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, level->query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (tle->resjunk)
+			(void) read_order_walker((Node *) tle->expr, &context);
+		else
+		{
+			EXPECT(!found && is_element(level, (Node *) tle->expr), "the select list of a lookup");
+			found = true;
+		}
+	}
+	EXPECT(found, "the select list of a lookup");
+}
+
+static void
+read_lookup(SinkPlan *plan, const SubLink *sublink, const Level *up, int parent)
+{
+	const Query *query = (const Query *) sublink->subselect;
+	Const	   *limit;
+
+	EXPECT(sublink->testexpr == NULL && IsA(query, Query), "a lookup");
+	/* parse analysis leaves a cast to bigint there */
+	limit = (Const *) eval_const_expressions(NULL, query->limitCount);
+	if (sublink->subLinkType == ARRAY_SUBLINK)
+		EXPECT(limit == NULL, "LIMIT");
+	else
+		EXPECT(sublink->subLinkType == EXPR_SUBLINK && limit != NULL && IsA(limit, Const) &&
+			   !limit->constisnull && limit->consttype == INT8OID &&
+			   DatumGetInt64(limit->constvalue) == 1, "LIMIT");
+	read_element(plan, query, up, parent);
+}
+
+/* The lateral query: columns of the table, and lookups. */
+static void
+read_columns(SinkPlan *plan, const Level *level)
+{
+	const Query *query = rt_fetch(level->element, level->query->rtable)->subquery;
+	Level		inner = {.up = level, .query = query, .node = -1};
+	ListCell   *lc;
+
+	check_clauses(query);
+	EXPECT(query->jointree->fromlist == NIL && query->jointree->quals == NULL &&
+		   query->limitCount == NULL && query->sortClause == NIL, "an element");
+	foreach(lc, query->targetList)
+	{
+		Node	   *expr = strip((Node *) lfirst_node(TargetEntry, lc)->expr);
+
+		if (IsA(expr, SubLink))
+			read_lookup(plan, (SubLink *) expr, &inner, level->node);
+		else
+		{
+			int			node;
+
+			EXPECT(IsA(expr, Var) && ((Var *) expr)->varlevelsup == 1, "a column");
+			resolve_var(&inner, (Var *) expr, &node);
+			use_attr(plan, node, ((Var *) expr)->varattno);
+		}
+	}
+}
+
+static SinkColumn *
+add_column(SinkPlan *plan, const TargetEntry *tle)
+{
+	SinkColumn *column = &plan->columns[plan->ncolumns++];
+
+	column->role = COLUMN_OUTPUT;
+	column->name = pstrdup(tle->resname);
+	column->type = exprType((Node *) tle->expr);
+	column->typmod = exprTypmod((Node *) tle->expr);
+	column->collation = exprCollation((Node *) tle->expr);
+	return column;
+}
+
+static void
+add_key(SinkPlan *plan, const TargetEntry *tle, const Level *level)
+{
+	Var		   *var = (Var *) tle->expr;
+	KeyedNode  *root = &plan->nodes[0];
+	KeySpec    *key = &plan->keys[plan->nkeys];
+	SinkColumn *column = add_column(plan, tle);
+	TypeCacheEntry *type = lookup_type_cache(column->type, TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
+
+	EXPECT(IsA(var, Var) && var->varlevelsup == 0 && var->varno == level->table &&
+		   var->varattno > 0, "the key");
+	if (!OidIsValid(type->eq_opr) || !OidIsValid(type->lt_opr))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a key of type %s is not supported in a wide view",
+						format_type_be(column->type)),
+				 errhint("A key needs a type that can be sorted.")));
+	key->type = column->type;
+	key->typmod = column->typmod;
+	key->collation = column->collation;
+	key->eqop = type->eq_opr;
+	key->sortop = type->lt_opr;
+	key->column = plan->nkeys++;
+
+	fill_own_column(&root->related[root->nrelated], plan->sources[0].relid, var->varattno);
+	root->related[root->nrelated++].eqop = type->eq_opr;
+	use_attr(plan, 0, var->varattno);
+	plan->sources[0].identity_attrs = bms_add_member(plan->sources[0].identity_attrs,
+													 var->varattno);
+}
+
+/* The constraint or index may have been dropped since. */
+static void
+check_key(const SinkPlan *plan)
+{
+	Relation	rel = table_open(plan->sources[0].relid, NoLock);
+	const KeyedNode *root = &plan->nodes[0];
+	ListCell   *lc;
+
+	foreach(lc, table_keys(rel))
+	{
+		List	   *key = list_copy(lfirst(lc));
+
+		for (int i = 0; i < root->nrelated; i++)
+			key = list_delete_int(key, root->related[i].attno);
+		if (key == NIL)
+			break;
+	}
+	if (lc == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the key of the wide view is not a key of \"%s\" any more",
+						RelationGetRelationName(rel)),
+				 errhint("Add the primary key again, or drop the sink.")));
+	table_close(rel, NoLock);
+}
+
+/* The select list of the whole: the root's key, then the document. */
+static void
+read_root_targets(SinkPlan *plan, const Level *level)
+{
+	List	   *targets = level->query->targetList;
+	int			n = list_length(targets);
+	TargetEntry *document = llast_node(TargetEntry, targets);
+	FuncExpr   *call = (FuncExpr *) strip((Node *) document->expr);
+
+	EXPECT(n >= 2 && IsA(call, FuncExpr) && call->funcid == F_TO_JSONB &&
+		   is_element(level, linitial(call->args)), "the document");
+	plan->keys = palloc0(n * sizeof(KeySpec));
+	plan->columns = palloc0(n * sizeof(SinkColumn));
+	plan->nodes[0].related = palloc0(n * sizeof(RelatedColumn));
+	for (int i = 0; i < n; i++)
+	{
+		TargetEntry *tle = list_nth_node(TargetEntry, targets, i);
+
+		EXPECT(!tle->resjunk, "the select list");
+		if (tle != document)
+			add_key(plan, tle, level);
+	}
+	(void) add_column(plan, document);
+}
+
+/* An element and all inside it; parent is -1 for the root. */
+static void
+read_element(SinkPlan *plan, const Query *query, const Level *up, int parent)
+{
+	Level		level = {.up = up, .query = query};
+
+	check_stack_depth();
+	check_clauses(query);
+	read_from(plan, query, &level, parent);
+	if (parent < 0)
+	{
+		EXPECT(query->jointree->quals == NULL && query->sortClause == NIL &&
+			   query->limitCount == NULL, "WHERE, ORDER BY or LIMIT");
+		read_root_targets(plan, &level);
+		check_key(plan);
+	}
+	else
+	{
+		read_conditions(plan, &level);
+		read_lookup_targets(plan, &level);
+	}
+	read_columns(plan, &level);
+}
+
+SinkPlan *
+analyze_wide_view(const Query *query)
+{
+	SinkPlan   *plan = palloc0(sizeof(SinkPlan));
+
+	plan->shape = SHAPE_WIDE_VIEW;
+	plan->rows_column = -1;
+	plan->state_column = -1;
+	/* to_jsonb writes timestamptz in the session's time zone, for instance */
+	plan->uses_settings = true;
+	read_element(plan, query, NULL, -1);
+	return plan;
+}

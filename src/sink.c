@@ -468,7 +468,8 @@ sink_make_plan(Sink *sink)
 	query = definition_query(sink->viewid);
 	if (query == NULL)
 		worker_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
-	sink->plan = analyze_delta(query);
+	sink->plan = sink->strategy == STRATEGY_KEYED ? analyze_wide_view(query) :
+		analyze_delta(query);
 	analyze_check_sources(sink->plan, sink->definer);
 	check_columns(sink);
 

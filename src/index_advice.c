@@ -1,0 +1,290 @@
+/*-------------------------------------------------------------------------
+ *
+ * index_advice.c
+ *		Indexes that the maintenance of a wide view needs.
+ *
+ * Two questions are asked at each change, for each lookup:
+ *
+ *	- Which rows of the lookup belong to a given element?  An index on the
+ *	  lookup's related columns answers it.
+ *	- Which rows of the enclosing table is a given row of the lookup related
+ *	  to?  An index on the columns of the other side.  If a lookup is related
+ *	  to several enclosing elements, the innermost leads to the others.
+ *
+ * Without an index the answer is there nevertheless, after reading the whole
+ * table; so a missing one is worth a NOTICE, not an error.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+
+#include "api.h"
+#include "index_advice.h"
+
+/* An index wanted. */
+typedef struct Wanted
+{
+	Oid			relid;
+	int			ncolumns;
+	AttrNumber	attnos[INDEX_MAX_KEYS];
+	Oid			collations[INDEX_MAX_KEYS]; /* of the comparison */
+	int			number;			/* order in which they are reported */
+	const char *purpose;		/* what it is for, as a noun phrase */
+} Wanted;
+
+static int
+find_attno(const Wanted *wanted, AttrNumber attno)
+{
+	for (int i = 0; i < wanted->ncolumns; i++)
+	{
+		if (wanted->attnos[i] == attno)
+			return i;
+	}
+	return -1;
+}
+
+/* More columns than an index can have are of no use. */
+static void
+add_column(Wanted *wanted, AttrNumber attno, Oid collation)
+{
+	if (wanted->ncolumns == INDEX_MAX_KEYS || find_attno(wanted, attno) >= 0)
+		return;
+	wanted->attnos[wanted->ncolumns] = attno;
+	wanted->collations[wanted->ncolumns++] = collation;
+}
+
+/* Does column i of the index compare as the type's default b-tree does? */
+static bool
+index_column_serves(const Wanted *wanted, Oid am, AttrNumber attno, Oid opclass, Oid collation)
+{
+	int			column = find_attno(wanted, attno);
+
+	return column >= 0 && collation == wanted->collations[column] &&
+		opclass == GetDefaultOpClass(get_atttype(wanted->relid, attno), am);
+}
+
+static Oid
+access_method(Oid indexid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(indexid));
+	Oid			am;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for index %u", indexid);
+	am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+	ReleaseSysCache(tuple);
+	return am;
+}
+
+/*
+ * The leading columns must be those wanted, in any order; or fewer, if these
+ * are unique.
+ */
+static bool
+index_serves(const Wanted *wanted, Oid indexid)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
+	Form_pg_index index;
+	oidvector  *opclasses;
+	oidvector  *collations;
+	Oid			am = access_method(indexid);
+	bool		isnull;
+	bool		result;
+	int			n = 0;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for index %u", indexid);
+	index = (Form_pg_index) GETSTRUCT(tuple);
+	opclasses = (oidvector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+															  Anum_pg_index_indclass, &isnull));
+	collations = (oidvector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+															   Anum_pg_index_indcollation,
+															   &isnull));
+	while (n < index->indnkeyatts && n < wanted->ncolumns &&
+		   index_column_serves(wanted, am, index->indkey.values[n], opclasses->values[n],
+							   collations->values[n]))
+		n++;
+	result = index->indisvalid && heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+		(am == BTREE_AM_OID || am == HASH_AM_OID) &&
+		(n == wanted->ncolumns ||
+		 (n == index->indnkeyatts && index->indisunique && index->indimmediate));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* The table's indexes, and those that we have just created or named. */
+static bool
+exists(const Wanted *wanted, List *named)
+{
+	Relation	rel = table_open(wanted->relid, NoLock);
+	bool		result = false;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+		result = result || index_serves(wanted, lfirst_oid(lc));
+	table_close(rel, NoLock);
+
+	foreach(lc, named)
+	{
+		const Wanted *other = lfirst(lc);
+		int			n = 0;
+
+		if (other->relid != wanted->relid || other->ncolumns < wanted->ncolumns)
+			continue;
+		for (int i = 0; i < wanted->ncolumns; i++)
+		{
+			int			column = find_attno(wanted, other->attnos[i]);
+
+			n += column >= 0 && wanted->collations[column] == other->collations[i];
+		}
+		result = result || n == wanted->ncolumns;
+	}
+	return result;
+}
+
+static char *
+index_command(const Wanted *wanted)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE INDEX ON %s (", api_relation_name(wanted->relid));
+	for (int i = 0; i < wanted->ncolumns; i++)
+	{
+		Oid			type;
+		int32		typmod;
+		Oid			collation;
+
+		get_atttypetypmodcoll(wanted->relid, wanted->attnos[i], &type, &typmod, &collation);
+		appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(get_attname(wanted->relid, wanted->attnos[i], false)));
+		if (collation != wanted->collations[i])
+			appendStringInfo(&sql, " COLLATE %s",
+							 generate_collation_name(wanted->collations[i]));
+	}
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+static void
+create_index(const Wanted *wanted)
+{
+	char	   *command = index_command(wanted);
+
+	if (!freshet_owns_relation(wanted->relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of table %s to create an index that the wide view needs",
+						get_rel_name(wanted->relid)),
+				 errhint("Have the owner run %s, or leave create_indexes out.", command)));
+	api_run(command);
+	ereport(NOTICE,
+			(errmsg("created an index for the wide view: %s", command),
+			 errdetail("It serves %s.", wanted->purpose)));
+}
+
+static void
+name_index(const Wanted *wanted)
+{
+	ereport(NOTICE,
+			(errmsg("an index is missing for the wide view: %s", index_command(wanted)),
+			 errdetail("Without it, %s reads the whole table.", wanted->purpose),
+			 errhint("Create it, or call create_wide_view with create_indexes => true.")));
+}
+
+/* Index on the lookup: from an element to its rows. */
+static Wanted *
+own_side(const SinkPlan *plan, const KeyedNode *node)
+{
+	Wanted	   *wanted = palloc0(sizeof(Wanted));
+
+	wanted->relid = plan->sources[node->source].relid;
+	for (int i = 0; i < node->nrelated; i++)
+		add_column(wanted, node->related[i].attno, node->related[i].collation);
+	wanted->purpose = psprintf("finding the rows of \"%s\" that belong to a row of \"%s\"",
+							   get_rel_name(wanted->relid),
+							   get_rel_name(plan->sources[plan->nodes[node->parent].source].relid));
+	return wanted;
+}
+
+/* Index on the enclosing table: from a row of the lookup to the elements. */
+static Wanted *
+outer_side(const SinkPlan *plan, const KeyedNode *node)
+{
+	Wanted	   *wanted = palloc0(sizeof(Wanted));
+	int			innermost = 0;
+
+	/* nodes that enclose each other are numbered from outside to inside */
+	for (int i = 0; i < node->nrelated; i++)
+		innermost = Max(innermost, node->related[i].outer_node);
+
+	wanted->relid = plan->sources[plan->nodes[innermost].source].relid;
+	for (int i = 0; i < node->nrelated; i++)
+	{
+		const RelatedColumn *related = &node->related[i];
+
+		if (related->outer_node == innermost)
+			add_column(wanted, related->outer_attno, related->collation);
+	}
+	wanted->purpose = psprintf("finding the rows of \"%s\" that a row of \"%s\" belongs to",
+							   get_rel_name(wanted->relid),
+							   get_rel_name(plan->sources[node->source].relid));
+	return wanted;
+}
+
+/* Wider ones first: they may serve for narrower ones. */
+static int
+compare_width(const ListCell *a, const ListCell *b)
+{
+	const Wanted *x = lfirst(a);
+	const Wanted *y = lfirst(b);
+
+	if (x->ncolumns != y->ncolumns)
+		return y->ncolumns - x->ncolumns;
+	return x->number - y->number;
+}
+
+void
+index_advice(const SinkPlan *plan, bool create)
+{
+	List	   *wanted = NIL;
+	List	   *named = NIL;
+	ListCell   *lc;
+
+	for (int i = 1; i < plan->nnodes; i++)
+	{
+		wanted = lappend(wanted, own_side(plan, &plan->nodes[i]));
+		wanted = lappend(wanted, outer_side(plan, &plan->nodes[i]));
+	}
+	foreach(lc, wanted)
+		((Wanted *) lfirst(lc))->number = foreach_current_index(lc);
+	list_sort(wanted, compare_width);
+
+	foreach(lc, wanted)
+	{
+		Wanted	   *index = lfirst(lc);
+
+		if (exists(index, named))
+			continue;
+		if (create)
+			create_index(index);
+		else
+			name_index(index);
+		named = lappend(named, index);
+	}
+}

@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * index_advice.h
+ *		Indexes that the maintenance of a wide view needs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_INDEX_ADVICE_H
+#define FRESHET_INDEX_ADVICE_H
+
+#include "plan.h"
+
+/*
+ * Report the indexes that are missing, by a NOTICE for each, or create them,
+ * which the current user must be allowed to.
+ */
+extern void index_advice(const SinkPlan *plan, bool create);
+
+#endif							/* FRESHET_INDEX_ADVICE_H */

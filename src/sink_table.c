@@ -1,0 +1,317 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink_table.c
+ *		Making the table of a sink, and all that belongs to it.
+ *
+ * Everything is made with the rights of the caller, except the view that
+ * holds the definition: nobody has CREATE in its schema, so it is made with
+ * the rights of the bootstrap superuser, for the caller.  The query is
+ * analyzed once, as the caller and under the caller's search_path, and the
+ * view is made of the tree: a second analysis under other rights could find
+ * other objects by the same names.
+ *
+ * Nothing is filled here.  The worker sees the new row in the catalogue after
+ * the commit, and fills the sink at the snapshot of one of its batches.
+ *
+ * Locks: the caller holds ACCESS SHARE on the sources, to the end of the
+ * transaction, so that they are still there when the definition depends on
+ * them; ACCESS EXCLUSIVE is taken on a source whose replica identity must be
+ * changed, which waits for all writers, so that every change after it has its
+ * old row in the log.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/toasting.h"
+#include "commands/defrem.h"
+#include "commands/tablecmds.h"
+#include "commands/view.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_relation.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/varlena.h"
+
+#include "analyze.h"
+#include "api.h"
+#include "shmem.h"
+#include "sink_catalog.h"
+#include "sink_table.h"
+
+/* Pages of a sink leave room for the new versions of their rows. */
+#define SINK_FILLFACTOR		80
+
+/* What the built-in functions that are stable for that reason depend on. */
+static const char *const recorded_settings[] = {
+	"TimeZone",
+	"DateStyle",
+	"IntervalStyle",
+	"lc_monetary",
+	"lc_numeric",
+	"lc_time",
+	"extra_float_digits",
+	"bytea_output",
+};
+
+/* freshet.sink.kind */
+static const char *const kinds[] = {
+	[SHAPE_ROLLUP] = "rollup",
+	[SHAPE_COPY] = "copy",
+	[SHAPE_WIDE_VIEW] = "wide view",
+};
+
+void
+sink_table_check_call(const char *function)
+{
+	shmem_require_setup();
+	PreventCommandIfReadOnly(function);
+	PreventCommandDuringRecovery(function);
+	PreventCommandIfParallelMode(function);
+	if (InSecurityRestrictedOperation())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot create a sink within a security-restricted operation")));
+}
+
+RangeVar *
+sink_table_target(text *name)
+{
+	RangeVar   *rv = makeRangeVarFromNameList(textToQualifiedNameList(name));
+	Oid			nsp = RangeVarGetCreationNamespace(rv);
+
+	if (rv->relpersistence == RELPERSISTENCE_TEMP || isAnyTempNamespace(nsp))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("cannot create a sink as a temporary table"),
+				 errdetail("A sink is written by a background worker, which cannot see the "
+						   "temporary tables of a session.")));
+
+	if (nsp == get_namespace_oid(FRESHET_SCHEMA, true) ||
+		nsp == get_namespace_oid(FRESHET_DEF_SCHEMA, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("cannot create a sink in a schema of freshet"),
+				 errhint("Choose another schema.")));
+
+	/* no second look-up under a search_path that changed meanwhile */
+	rv->schemaname = get_namespace_name(nsp);
+	return rv;
+}
+
+/*
+ * Retractions need the old values of the columns used.
+ */
+void
+sink_table_ensure_identity(const SinkPlan *plan)
+{
+	List	   *insufficient = NIL;
+	bool		suffices = analyze_identity_suffices(plan, &insufficient);
+	ListCell   *lc;
+
+	foreach(lc, insufficient)
+	{
+		Oid			relid = lfirst_oid(lc);
+		char	   *name = api_relation_name(relid);
+		bool		owner = freshet_owns_relation(relid, GetUserId());
+
+		/* that of a partitioned table itself only tells new partitions theirs */
+		if (!owner && suffices)
+			continue;
+		if (!owner)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("replica identity of table %s lacks columns that the sink needs",
+							name),
+					 errdetail("A change of a row is taken out of the sink by the row's old "
+							   "values, which the log holds only as far as the replica "
+							   "identity goes."),
+					 errhint("Have the owner of the table run ALTER TABLE %s REPLICA IDENTITY "
+							 "FULL.", name)));
+
+		api_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
+		ereport(NOTICE,
+				(errmsg("replica identity of table %s was set to FULL", name),
+				 errdetail("The sink needs the old values of changed rows from the log.")));
+	}
+}
+
+static Oid
+make_table(RangeVar *rv, const SinkPlan *plan)
+{
+	CreateStmt *create = makeNode(CreateStmt);
+	ObjectAddress address;
+
+	create->relation = rv;
+	for (int i = 0; i < plan->ncolumns; i++)
+	{
+		const SinkColumn *column = &plan->columns[i];
+
+		create->tableElts = lappend(create->tableElts,
+									makeColumnDef(column->name, column->type, column->typmod,
+												  column->collation));
+	}
+	create->options = list_make1(makeDefElem("fillfactor",
+											 (Node *) makeInteger(SINK_FILLFACTOR), -1));
+	create->oncommit = ONCOMMIT_NOOP;
+	/* the worker counts on what heap tables do */
+	create->accessMethod = pstrdup("heap");
+
+	address = DefineRelation(create, RELKIND_RELATION, InvalidOid, NULL, NULL);
+	CommandCounterIncrement();
+	NewRelationCreateToastTable(address.objectId, (Datum) 0);
+	return address.objectId;
+}
+
+/*
+ * The key; and old rows in the log for those who consume the sink's changes.
+ */
+static void
+make_key(Oid relid, const SinkPlan *plan)
+{
+	char	   *name = api_relation_name(relid);
+	StringInfoData sql;
+
+	api_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
+	if (plan->nkeys == 0)
+		return;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE UNIQUE INDEX ON %s (", name);
+	for (int i = 0; i < plan->nkeys; i++)
+		appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(plan->columns[plan->keys[i].column].name));
+	appendStringInfoString(&sql, ") NULLS NOT DISTINCT");
+	api_run(sql.data);
+}
+
+static List *
+view_columns(const Query *query)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		Node	   *expr = (Node *) tle->expr;
+		ColumnDef  *def;
+
+		if (tle->resjunk)
+			continue;
+		def = makeColumnDef(tle->resname, exprType(expr), exprTypmod(expr), exprCollation(expr));
+		if (type_is_collatable(exprType(expr)) && !OidIsValid(def->collOid))
+			ereport(ERROR,
+					(errcode(ERRCODE_INDETERMINATE_COLLATION),
+					 errmsg("collation of column \"%s\" is not determined", def->colname),
+					 errhint("Say it in the query with COLLATE.")));
+		result = lappend(result, def);
+	}
+	return result;
+}
+
+/* The view, made by the bootstrap superuser, owned by the current user. */
+static Oid
+make_definition(Oid relid, Query *query)
+{
+	CreateStmt *create = makeNode(CreateStmt);
+	Oid			userid;
+	int			sec_context;
+	ObjectAddress address;
+
+	create->relation = makeRangeVar(pstrdup(FRESHET_DEF_SCHEMA),
+									makeObjectName(get_rel_name(relid), psprintf("%u", relid),
+												   NULL),
+									-1);
+	create->tableElts = view_columns(query);
+	create->oncommit = ONCOMMIT_NOOP;
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	address = DefineRelation(create, RELKIND_VIEW, userid, NULL, NULL);
+	CommandCounterIncrement();
+	/* scribbles on its argument */
+	StoreViewQuery(address.objectId, copyObject(query), false);
+	CommandCounterIncrement();
+	SetUserIdAndSecContext(userid, sec_context);
+
+	return address.objectId;
+}
+
+static void
+record_settings(Sink *sink)
+{
+	int			n = lengthof(recorded_settings);
+
+	sink->setting_names = palloc(n * sizeof(char *));
+	sink->setting_values = palloc(n * sizeof(char *));
+	for (int i = 0; i < n; i++)
+	{
+		const char *value = GetConfigOption(recorded_settings[i], true, false);
+
+		if (value == NULL)
+			continue;
+		sink->setting_names[sink->nsettings] = pstrdup(recorded_settings[i]);
+		sink->setting_values[sink->nsettings] = pstrdup(value);
+		sink->nsettings++;
+	}
+}
+
+static void
+record_sink(Oid relid, Oid viewid, const SinkPlan *plan, bool with_data)
+{
+	Sink		sink = {0};
+
+	sink.relid = relid;
+	sink.viewid = viewid;
+	sink.strategy = plan->shape == SHAPE_WIDE_VIEW ? STRATEGY_KEYED : STRATEGY_DELTA;
+	sink.kind = unconstify(char *, kinds[plan->shape]);
+	sink.paused = !with_data;
+	sink.generation = 1;
+	sink.ncolumns = plan->ncolumns;
+	sink.columns = palloc(plan->ncolumns * sizeof(AttrNumber));
+	for (int i = 0; i < plan->ncolumns; i++)
+		sink.columns[i] = get_attnum(relid, plan->columns[i].name);
+	record_settings(&sink);
+	sink_catalog_insert(&sink);
+}
+
+/*
+ * The trigger does not see the worker's writes: these are made below the
+ * level of triggers.
+ */
+static void
+refuse_writes(Oid relid)
+{
+	api_run(psprintf("CREATE TRIGGER _freshet_refuse_write "
+					 "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
+					 "FOR EACH STATEMENT EXECUTE FUNCTION freshet.refuse_write()",
+					 api_relation_name(relid)));
+}
+
+Oid
+sink_table_create(RangeVar *rv, const SinkPlan *plan, Query *query, bool with_data)
+{
+	Oid			relid = make_table(rv, plan);
+	Oid			viewid;
+
+	make_key(relid, plan);
+	viewid = make_definition(relid, query);
+	api_tie_definition(relid, viewid);
+	refuse_writes(relid);
+	record_sink(relid, viewid, plan, with_data);
+	api_ensure_origin();
+	return relid;
+}
