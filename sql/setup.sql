@@ -87,6 +87,50 @@ WHERE s.relid = check_types.sink AND b.attnum > 0
 ORDER BY b.attnum
 $$;
 
+-- A wide view against its definition, and against the view NAME_oracle, which is
+-- written by hand.  If they differ, the first key whose document does.
+CREATE FUNCTION check_wide(sink regclass) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	result text := check_sink(sink, format('SELECT * FROM %s_oracle', sink));
+	first text;
+BEGIN
+	IF result !~ '^ok' THEN
+		EXECUTE format('WITH s AS (SELECT (to_jsonb(x) - ''doc'')::text AS key, doc::text FROM %1$s x),
+			o AS (SELECT (to_jsonb(x) - ''doc'')::text AS key, doc::text FROM %1$s_oracle x)
+			SELECT format(''%%s: %%s, not %%s'', key, s.doc, o.doc) FROM s FULL JOIN o USING (key)
+			WHERE s.doc COLLATE "C" IS DISTINCT FROM o.doc ORDER BY key LIMIT 1', sink) INTO first;
+	END IF;
+	RETURN concat_ws('; ', result, first);
+END
+$$;
+
+-- Keys of the rows of a wide view that were written since the last call: new
+-- ones with +, deleted ones with -.
+CREATE TABLE wide_seen (sink regclass, key text, version text);
+CREATE FUNCTION wide_touched(sink regclass) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	keys text[];
+BEGIN
+	PERFORM freshet.wait('60 s');
+	EXECUTE format('WITH now AS (
+			SELECT coalesce((SELECT string_agg(value, '','') FROM jsonb_each_text(to_jsonb(s) - ''doc'')), ''null'') AS key,
+				s.ctid::text || s.xmin AS version
+			FROM %s s),
+		before AS (DELETE FROM wide_seen w WHERE w.sink = $1 RETURNING w.key, w.version),
+		written AS (INSERT INTO wide_seen SELECT $1, key, version FROM now)
+		SELECT array_agg(CASE WHEN b.version IS NULL THEN ''+'' WHEN n.version IS NULL THEN ''-'' ELSE '''' END || key
+			ORDER BY key COLLATE "C")
+		FROM before b FULL JOIN now n USING (key) WHERE b.version IS DISTINCT FROM n.version', sink)
+	INTO keys USING sink;
+	RETURN CASE
+		WHEN cardinality(keys) > 12 THEN cardinality(keys) || ' rows'
+		ELSE coalesce(array_to_string(keys, ' '), 'none')
+	END;
+END
+$$;
+
 SELECT extversion FROM pg_extension WHERE extname = 'freshet';
 
 -- The worker stays as long as there is a sink.
