@@ -295,14 +295,14 @@ CREATE TABLE "W s"."look'up" ("K" int PRIMARY KEY, "look'up" text, doc text);
 INSERT INTO "W s"."Root ""r""" VALUES (1, 2, 'x', 2), (2, NULL, 'y', NULL);
 INSERT INTO "W s"."look'up" VALUES (2, 'two', 'd');
 SELECT freshet.create_wide_view('"W s"."Sink s"', '"W s"."Root ""r"""', '[
-	{"table": "\"W s\".\"look''up\"", "path": "Obj ''\"", "type": "object", "relation": [["x", "K"]]}]');
+	{"table": "\"W s\".\"look''up\"", "path": "\"Obj ''.\"\"\"", "type": "object", "relation": [["x", "K"]]}]');
 SELECT freshet.create_wide_view('"W s".plain', '"W s"."Root ""r"""');
 INSERT INTO "W s"."look'up" VALUES (3, 'three', 'd3');
 UPDATE "W s"."Root ""r""" SET x = 3 WHERE "the Key" = 2;
 SELECT freshet.wait() IS NOT NULL AS fresh;
 SELECT * FROM "W s"."Sink s" ORDER BY 1;
 SELECT * FROM "W s".plain ORDER BY 1;
-SELECT check_sink('"W s"."Sink s"', $$SELECT "the Key", to_jsonb(r) || jsonb_build_object('Obj ''"',
+SELECT check_sink('"W s"."Sink s"', $$SELECT "the Key", to_jsonb(r) || jsonb_build_object('Obj ''."',
 	(SELECT to_jsonb(l.*) FROM "W s"."look'up" l WHERE l."K" = r.x)) AS doc FROM "W s"."Root ""r""" r$$);
 SELECT check_sink('"W s".plain', $$SELECT "the Key", to_jsonb(r) AS doc FROM "W s"."Root ""r""" r$$);
 -- an alias of the definition cannot be mistaken for a column, nor the other way round
