@@ -20,7 +20,8 @@ missing_tools() {
 	have prove || say perl
 	perl -MTest::More -MTime::HiRes -e1 2>/dev/null || say perl
 	perl -MIPC::Run -e1 2>/dev/null || say libipc-run-perl
-	[ -e /usr/include/cjson/cJSON.h ] || say libcjson-dev
+	[ -e /usr/include/cjson/cJSON.h ] || [ -e /usr/local/include/cjson/cJSON.h ] ||
+		say libcjson-dev
 }
 
 # as_root COMMAND...

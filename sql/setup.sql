@@ -137,3 +137,19 @@ SELECT extversion FROM pg_extension WHERE extname = 'freshet';
 CREATE TABLE kept_source (id int PRIMARY KEY);
 SELECT freshet.create_sink('kept', 'SELECT count(*) FROM kept_source');
 SELECT check_sink('kept');
+-- What the change stream has for a slot, and now gives away: each line must be
+-- JSON; positions, transaction ids and times are taken out.
+CREATE FUNCTION stream_lines(slot name, VARIADIC options text[] DEFAULT '{}') RETURNS SETOF text
+LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN SELECT data FROM pg_logical_slot_get_changes(slot, NULL, NULL, VARIADIC options) LOOP
+		IF jsonb_typeof(line::jsonb) <> 'object' OR line ~ '[\n\r]' THEN
+			RAISE 'not an object on one line: %', line;
+		END IF;
+		RETURN NEXT regexp_replace(line,
+			',"(lsn|end_lsn|xid|subxid|commit_time)":("[^"]*"|\d+)', '', 'g');
+	END LOOP;
+END
+$$;

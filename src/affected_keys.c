@@ -26,6 +26,7 @@
 #include "nodes/bitmapset.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
 #include "api.h"
@@ -124,6 +125,21 @@ select_keys(PathQuery *path, int n)
 						 column_name(path->plan, n, path->key_attnos[k]));
 }
 
+/* If the collations of both sides differ, the definition has that of the lookup. */
+static void
+append_collation(PathQuery *path, const RelatedColumn *column)
+{
+	Oid			relid = path->plan->sources[path->plan->nodes[column->outer_node].source].relid;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	get_atttypetypmodcoll(relid, column->outer_attno, &type, &typmod, &collation);
+	if (OidIsValid(collation) && OidIsValid(column->collation) && collation != column->collation)
+		appendStringInfo(&path->where, " COLLATE %s",
+						 generate_collation_name(column->collation));
+}
+
 /* Relate a node to those that enclose it. */
 static void
 relate(PathQuery *path, int n)
@@ -144,6 +160,7 @@ relate(PathQuery *path, int n)
 		appendStringInfo(&path->where, " %s n%d.%s", operator_text(column->eqop),
 						 column->outer_node,
 						 column_name(path->plan, column->outer_node, column->outer_attno));
+		append_collation(path, column);
 	}
 }
 

@@ -391,7 +391,7 @@ change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *rbtxn, Relation rel,
  */
 static bool
 truncate_wanted(StreamState *state, const StreamRelation *relation, Relation rel,
-				ReorderBufferChange *change)
+				ReorderBufferChange *change, int nrelations, Relation rels[])
 {
 	bool		partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 
@@ -402,9 +402,10 @@ truncate_wanted(StreamState *state, const StreamRelation *relation, Relation rel
 		return !partitioned;
 	if (relation->published_as == RelationGetRelid(rel))
 		return true;
-	for (int i = 0; i < change->data.truncate.nrelids; i++)
+	for (int i = 0; i < nrelations; i++)
 	{
-		if (change->data.truncate.relids[i] == relation->published_as)
+		if (RelationGetRelid(rels[i]) == relation->published_as &&
+			stream_filter_relation(state, rels[i])->wanted)
 			return false;
 	}
 	return !partitioned;
@@ -426,7 +427,7 @@ truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *rbtxn, int nrelations
 		StreamRelation alone;
 		StreamChange change = {0};
 
-		if (!truncate_wanted(state, relation, rels[i], rbchange))
+		if (!truncate_wanted(state, relation, rels[i], rbchange, nrelations, rels))
 			continue;
 		change.operation = STREAM_TRUNCATE;
 		change.relation = relation;

@@ -14,11 +14,7 @@
  * table, so that it can be read under the historic snapshot of a change:
  * a sink is one from the first of its changes to the last.
  *
- * Rights are different.  They are those of now, not of the time of the change:
- * what was revoked must not be read, and a consumer that was refused goes on
- * when it has been granted what it lacked.  So the lists of grants are read
- * under a snapshot of the present.  (Only memberships in roles come from the
- * caches, which are those of the change's time after a role was altered.)
+ * Rights are different: they are those of now, see stream_rights.c.
  *
  * Origins.  The worker's writes carry the origin of the database; those of a
  * filler that they are not to be replicated.  If only sinks, or no sinks, are
@@ -38,24 +34,20 @@
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
-#include "catalog/pg_attribute.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "miscadmin.h"
 #include "replication/origin.h"
-#include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rls.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "guc.h"
 #include "stream_filter.h"
+#include "stream_rights.h"
 
 static HTAB *relations = NULL;
 static StreamRelation *last_relation = NULL;
@@ -172,112 +164,6 @@ stream_filter_origin(StreamState *state, RepOriginId origin)
  * Rights
  */
 
-/* The list of grants in a column of a catalogue row, or NULL. */
-static Acl *
-get_acl(Relation rel, HeapTuple tup, AttrNumber attno)
-{
-	bool		isnull;
-	Datum		acl = heap_getattr(tup, attno, RelationGetDescr(rel), &isnull);
-
-	return isnull ? NULL : DatumGetAclPCopy(acl);
-}
-
-static bool
-acl_allows(Acl *acl, Oid roleid, Oid owner)
-{
-	return aclmask(acl, roleid, owner, ACL_SELECT, ACLMASK_ANY) != 0;
-}
-
-/* May the role read each of the columns, by grants on columns? */
-static bool
-columns_readable(Oid relid, Oid owner, Oid roleid, Bitmapset *attnos)
-{
-	Relation	rel = table_open(AttributeRelationId, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(AttributeRelationId));
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tup;
-	int			readable = 0;
-
-	ScanKeyInit(&key, Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, AttributeRelidNumIndexId, true, snapshot, 1, &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-	{
-		Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tup);
-		Acl		   *acl;
-
-		if (att->attnum <= 0 || !bms_is_member(att->attnum, attnos))
-			continue;
-		acl = get_acl(rel, tup, Anum_pg_attribute_attacl);
-		if (acl != NULL && acl_allows(acl, roleid, owner))
-			readable++;
-	}
-	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	table_close(rel, AccessShareLock);
-	return readable > 0 && readable == bms_num_members(attnos);
-}
-
-typedef enum ReadRight
-{
-	MAY_READ,
-	NO_SELECT,
-	ROWS_HIDDEN
-} ReadRight;
-
-/*
- * May the current user read these columns (their numbers, or NULL for the
- * whole table alone) of all rows of the relation, as of now?  A relation that
- * is gone meanwhile is judged by its row of then.
- */
-static ReadRight
-check_right(Oid relid, Bitmapset *attnos)
-{
-	Oid			roleid = GetUserId();
-	Relation	rel = table_open(RelationRelationId, AccessShareLock);
-	Snapshot	snapshot;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tup;
-	ReadRight	result;
-
-	/* one that is kept could be older than what has been revoked */
-	InvalidateCatalogSnapshot();
-	snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(RelationRelationId));
-	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, ClassOidIndexId, true, snapshot, 1, &key);
-	tup = systable_getnext(scan);
-	tup = HeapTupleIsValid(tup) ? heap_copytuple(tup) :
-		SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
-	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
-
-	if (!HeapTupleIsValid(tup))
-		result = NO_SELECT;
-	else
-	{
-		Form_pg_class class = (Form_pg_class) GETSTRUCT(tup);
-		Acl		   *acl = get_acl(rel, tup, Anum_pg_class_relacl);
-		bool		member = has_privs_of_role(roleid, class->relowner);
-
-		if (acl == NULL)
-			acl = acldefault(OBJECT_TABLE, class->relowner);
-		if (!acl_allows(acl, roleid, class->relowner) &&
-			!has_privs_of_role(roleid, ROLE_PG_READ_ALL_DATA) &&
-			(attnos == NULL || !columns_readable(relid, class->relowner, roleid, attnos)))
-			result = NO_SELECT;
-		else if (class->relrowsecurity && (!member || class->relforcerowsecurity) &&
-				 !has_bypassrls_privilege(roleid))
-			result = ROWS_HIDDEN;
-		else
-			result = MAY_READ;
-	}
-	table_close(rel, AccessShareLock);
-	return result;
-}
-
 /*
  * A partition can be read directly or through a table above it; either right
  * will do.
@@ -289,15 +175,15 @@ check_rights(const StreamRelation *entry, Relation rel, List *ancestors)
 	Bitmapset  *attnos = NULL;
 	ListCell   *lc;
 
-	if (!freshet_check_stream_privileges || superuser())
+	if (!freshet_check_stream_privileges)
 		return;
 
 	for (int i = 0; i < entry->ncolumns; i++)
 		attnos = bms_add_member(attnos, entry->columns[i].index + 1);
-	right = check_right(RelationGetRelid(rel), attnos);
+	right = stream_read_right(RelationGetRelid(rel), attnos);
 	foreach(lc, ancestors)
 	{
-		if (right != MAY_READ && check_right(lfirst_oid(lc), NULL) == MAY_READ)
+		if (right != MAY_READ && stream_read_right(lfirst_oid(lc), NULL) == MAY_READ)
 			right = MAY_READ;
 	}
 

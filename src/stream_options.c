@@ -131,7 +131,19 @@ refuse_value(const char *name, const char *value, const char *hint)
 			 errhint("%s", hint)));
 }
 
-/* A pattern of at most nparts parts, the last of which is returned. */
+/* Does a text end in a backslash that has nothing to stand before? */
+static bool
+ends_in_escape(const char *text)
+{
+	while (*text != '\0')
+	{
+		if (*text == '\\' && *++text == '\0')
+			return true;
+		text++;
+	}
+	return false;
+}
+
 static NamePattern *
 read_pattern(const char *name, const char *value, const char *text, bool column)
 {
@@ -142,7 +154,7 @@ read_pattern(const char *name, const char *value, const char *text, bool column)
 
 	foreach(lc, parts)
 	{
-		if (*(char *) lfirst(lc) == '\0')
+		if (*(char *) lfirst(lc) == '\0' || ends_in_escape(lfirst(lc)))
 			n = 0;
 	}
 	if (n == 0 || n > (column ? 3 : 2))

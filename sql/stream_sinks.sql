@@ -1,0 +1,90 @@
+-- The change stream: sinks
+\set VERBOSITY terse
+\pset format unaligned
+\pset tuples_only on
+SELECT slot_name FROM pg_create_logical_replication_slot('regress_freshet_sinks', 'freshet');
+CREATE TABLE st_source (id int PRIMARY KEY, g int, x numeric);
+SELECT freshet.create_sink('st_groups', 'SELECT g, count(*) AS n, sum(x) AS sum, avg(x) AS avg FROM st_source GROUP BY g');
+SELECT freshet.create_sink('st_total', 'SELECT count(*) AS n FROM st_source');
+SELECT freshet.create_sink('st_copy', 'SELECT id, x FROM st_source WHERE g = 1');
+SELECT freshet.wait(sink, '60 s') IS NOT NULL FROM unnest('{st_groups, st_total, st_copy}'::regclass[]) sink;
+-- The worker's commits are not flushed at once, and only what is flushed is
+-- decoded; hence the messages, whose commits are.
+-- bookkeeping columns there are
+SELECT attname FROM pg_attribute WHERE attrelid = 'st_groups'::regclass AND attname LIKE '\_freshet%' ORDER BY 1;
+INSERT INTO st_source VALUES (1, 1, 1.50), (2, NULL, 2);
+SELECT freshet.wait('60 s') IS NOT NULL AND pg_logical_emit_message(true, 'flush', '') IS NOT NULL;
+UPDATE st_source SET x = 3 WHERE id = 1;
+SELECT freshet.wait('60 s') IS NOT NULL AND pg_logical_emit_message(true, 'flush', '') IS NOT NULL;
+DELETE FROM st_source WHERE id = 2;
+SELECT freshet.wait('60 s') IS NOT NULL AND pg_logical_emit_message(true, 'flush', '') IS NOT NULL;
+CREATE FUNCTION st_changes(VARIADIC options text[] DEFAULT '{}') RETURNS SETOF text LANGUAGE sql AS $$
+SELECT concat_ws(' ', d->>'op', d->>'table', 'key', d->>'key', 'before', d->>'before', 'after', d->>'after')
+FROM (SELECT row_number() OVER () AS n, data::jsonb AS d
+	FROM pg_logical_slot_peek_changes('regress_freshet_sinks', NULL, NULL, VARIADIC options)) x
+WHERE d ? 'table' ORDER BY d->>'table', n
+$$;
+SELECT st_changes('sinks', '*');
+SELECT st_changes('sinks', 'st_t*', 'tables', 'st_source');
+-- a sink is not a table, nor the reverse
+SELECT st_changes('sinks', 'st_source', 'tables', 'st_groups,st_total,st_copy');
+SELECT count(*) FROM st_changes('tables', '*') c WHERE c ~ 'st_(groups|total|copy)';
+-- without options, everything
+SELECT DISTINCT split_part(c, ' ', 2) FROM st_changes() c ORDER BY 1;
+SELECT DISTINCT split_part(c, ' ', 2) FROM st_changes('sinks', '*', 'tables', '*', 'origin', 'none') c ORDER BY 1;
+-- all sinks change in one transaction of the worker: the state after each is that of a snapshot
+SELECT bool_and(total = groups) FROM (
+	SELECT sum(CASE WHEN d->>'table' = 'st_total' THEN coalesce((d #>> '{after,n}')::int, 0) - coalesce((d #>> '{before,n}')::int, 0) ELSE 0 END) AS total,
+		sum(CASE WHEN d->>'table' = 'st_groups' THEN coalesce((d #>> '{after,n}')::int, 0) - coalesce((d #>> '{before,n}')::int, 0) ELSE 0 END) AS groups
+	FROM (SELECT data::jsonb AS d FROM pg_logical_slot_peek_changes('regress_freshet_sinks', NULL, NULL, 'sinks', '*')) x
+	GROUP BY d->>'xid') y;
+-- a sink that is rebuilt, by whatever process, and one that is dropped
+SELECT pg_replication_slot_advance('regress_freshet_sinks', pg_current_wal_lsn()) IS NOT NULL;
+SELECT freshet.rebuild_sink('st_copy');
+SELECT freshet.wait('st_copy', '60 s') IS NOT NULL AND pg_logical_emit_message(true, 'flush', '') IS NOT NULL;
+UPDATE st_source SET x = 4;
+SELECT freshet.wait('60 s') IS NOT NULL AND pg_logical_emit_message(true, 'flush', '') IS NOT NULL;
+SELECT freshet.drop_sink('st_total');
+SELECT DISTINCT split_part(c, ' ', 2) FROM st_changes('sinks', '*') c ORDER BY 1;
+SELECT st_changes('sinks', 'st_total');
+
+-- The message of a batch.  Written here, in a transaction with the worker's
+-- origin, in place of the worker.
+SELECT pg_replication_slot_advance('regress_freshet_sinks', pg_current_wal_lsn()) IS NOT NULL;
+ALTER TABLE st_groups DISABLE TRIGGER _freshet_refuse_write;
+CREATE FUNCTION st_batch(content text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE st_groups SET n = n + 1;
+	PERFORM pg_logical_emit_message(true, 'freshet', content);
+END
+$$;
+SELECT st_batch('{"applied_lsn":"0/1","applied_commit_time":"2026-01-01T00:00:00+00:00","aligned":true}');
+SELECT stream_lines('regress_freshet_sinks', 'sinks', 'st_groups', 'tables', 'st_source', 'transactions', 'on');
+SELECT st_batch(E'{"a":\n1}');
+SELECT stream_lines('regress_freshet_sinks', 'sinks', 'st_groups', 'tables', 'st_source');
+-- the last line has the end of the commit
+SELECT st_batch('{"a":1}');
+SELECT d->>'op', lsn > max((d->>'lsn')::pg_lsn) OVER () FROM (SELECT lsn, data::jsonb AS d
+	FROM pg_logical_slot_peek_changes('regress_freshet_sinks', NULL, NULL, 'sinks', 'st_groups', 'tables', 'st_source')) x;
+SELECT stream_lines('regress_freshet_sinks', 'sinks', 'st_groups', 'tables', 'st_source', 'batches', 'off');
+-- not without a line of a sink; and only JSON
+SELECT st_batch('{"a":1}');
+SELECT stream_lines('regress_freshet_sinks', 'sinks', 'st_copy', 'tables', 'st_source');
+SELECT st_batch('{"a":1}');
+SELECT stream_lines('regress_freshet_sinks', 'tables', '*');
+SELECT st_batch(c) FROM unnest(ARRAY['', '{}', '{ }', '[1]', '{"a":1', '{"a":}', '{"a":1} {}', '{"a":1}x', 'x', '{"a":1},{"b":1}']) c;
+SELECT count(*), count(*) FILTER (WHERE line ~ '"op":"batch"') FROM stream_lines('regress_freshet_sinks', 'sinks', 'st_groups', 'tables', 'st_source') line;
+SELECT st_batch('{"applied_lsn":"0/1"}');
+SELECT d->>'op', d->'message'->>'prefix', convert_from(decode(d->'message'->>'content', 'base64'), 'UTF8'), d->'source'->>'table', d ? 'before'
+FROM (SELECT data::jsonb AS d FROM pg_logical_slot_get_changes('regress_freshet_sinks', NULL, NULL, 'sinks', 'st_groups', 'tables', 'st_source', 'format', 'debezium')) x
+ORDER BY 1;
+-- early streaming
+SET logical_decoding_work_mem = '64kB';
+INSERT INTO st_source SELECT i, i FROM generate_series(100, 2000) i;
+SELECT freshet.wait('60 s') IS NOT NULL AND pg_logical_emit_message(true, 'flush', '') IS NOT NULL;
+SELECT pg_replication_slot_advance('regress_freshet_sinks', pg_current_wal_lsn()) IS NOT NULL;
+SELECT st_batch('{"applied_lsn":"0/1"}');
+SELECT string_agg(DISTINCT split_part(line, '"', 4), ' ') FROM stream_lines('regress_freshet_sinks', 'sinks', '*', 'tables', 'none', 'stream', 'on') line;
+DROP FUNCTION st_changes, st_batch;
+DROP TABLE st_source CASCADE;
+SELECT pg_drop_replication_slot('regress_freshet_sinks');
