@@ -29,6 +29,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -430,7 +431,15 @@ set_table(WideNode *node, Oid relid)
 	Relation	rel = table_open(relid, AccessShareLock);
 	List	   *keys;
 
-	source_check_kind(rel, true);
+	source_check_kind(rel, rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE);
+	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE && rel->rd_rel->relhassubclass &&
+		find_inheritance_children(relid, AccessShareLock) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s\" cannot be part of a wide view",
+						RelationGetRelationName(rel)),
+				 errdetail("Other tables inherit from it."),
+				 errhint("Use a partitioned table.")));
 	keys = table_keys(rel);
 	node->relid = relid;
 	node->desc = CreateTupleDescCopy(RelationGetDescr(rel));
