@@ -133,7 +133,7 @@ SELECT o.order_id,
 FROM ecom_orders AS o;
 
 -- Documents that differ from those by hand.
-CREATE FUNCTION differing_documents(name regclass DEFAULT 'order_view') RETURNS bigint
+CREATE FUNCTION differing_documents(name text DEFAULT 'order_view') RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     result bigint;
@@ -199,20 +199,24 @@ BEGIN
             WHERE order_id = o;
         END IF;
     ELSIF r < 0.65 THEN
+        o := random_id('order');
         UPDATE ecom_orders
-        SET order_status = 'shipped', order_delivered_carrier_date = coalesce(order_delivered_carrier_date, '2026-01-03') + interval '1 second'
-        WHERE order_id = random_id('order');
+        SET order_status = 'shipped',
+            order_delivered_carrier_date = coalesce(order_delivered_carrier_date, '2026-01-03') + interval '1 second'
+        WHERE order_id = o;
     ELSIF r < 0.85 THEN
-        UPDATE ecom_order_payments SET payment_value = payment_value + 1
-        WHERE order_id = random_id('order');
+        o := random_id('order');
+        UPDATE ecom_order_payments SET payment_value = payment_value + 1 WHERE order_id = o;
     ELSIF r < 0.998 THEN
-        UPDATE ecom_order_items SET price = price + 1, freight_value = freight_value + 1
-        WHERE order_id = random_id('order');
+        o := random_id('order');
+        UPDATE ecom_order_items SET price = price + 1, freight_value = freight_value + 1 WHERE order_id = o;
     ELSIF r < 0.999 THEN
-        UPDATE ecom_sellers SET seller_city = 'city ' || random() WHERE seller_id = random_id('seller');
+        o := random_id('seller');
+        UPDATE ecom_sellers SET seller_city = 'city ' || r WHERE seller_id = o;
     ELSE
+        o := random_id('product');
         UPDATE ecom_products SET product_photos_qty = coalesce(product_photos_qty, 0) + 1
-        WHERE product_id = random_id('product');
+        WHERE product_id = o;
     END IF;
 END
 $$;
