@@ -4,6 +4,7 @@ SET datestyle = 'German, DMY';
 SET intervalstyle = 'postgres_verbose';
 SET extra_float_digits = 0;
 SET client_min_messages = warning;
+SET jit = off;
 CREATE SCHEMA wtypes;
 SET search_path = wtypes, public;
 
