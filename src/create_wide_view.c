@@ -57,7 +57,8 @@ check_root(const WideNode *root)
 				 errmsg("root \"%s\" of the wide view has no primary key",
 						get_rel_name(root->relid)),
 				 errdetail("The key tells one document from another."),
-				 errhint("Add a primary key that is not deferrable.")));
+				 errhint("Add a primary key that is not deferrable; a sink needs GROUP BY in its "
+						 "query.")));
 
 	foreach(lc, root->key)
 	{

@@ -147,13 +147,12 @@ from_utf8(const char *string)
 	return pstrdup(pg_any_to_server(string, strlen(string), PG_UTF8));
 }
 
-/* "what" says in the message what was expected. */
 static void
 require_type(const cJSON *item, int type, const char *place, const char *what, const char *hint)
 {
 	if ((item->type & 0xFF) != type)
 		SPEC_ERROR(place, ERRCODE_INVALID_PARAMETER_VALUE,
-				   ("%s must be %s, not %s", place, what, json_type_name(item)),
+				   ("expected %s, not %s", what, json_type_name(item)),
 				   ("%s", hint));
 }
 
@@ -219,7 +218,7 @@ get_strings(const cJSON *item, const char *place, const char *hint)
 	require_type(item, cJSON_Array, place, "an array of strings", hint);
 	if (item->child == NULL)
 		SPEC_ERROR(place, ERRCODE_INVALID_PARAMETER_VALUE,
-				   ("%s must not be empty", place), ("%s", hint));
+				   ("expected at least one string"), ("%s", hint));
 	cJSON_ArrayForEach(element, item)
 	{
 		char	   *at = psprintf("%s[%d]", place, list_length(result));

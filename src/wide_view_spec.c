@@ -24,11 +24,13 @@
 #include "freshet.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -44,6 +46,9 @@
 #include "source_check.h"
 #include "table_key.h"
 #include "wide_view_spec.h"
+
+/* Each level of a document is two of the query. */
+#define MAX_WIDE_DEPTH	50
 
 #define QUOTING_HINT \
 	"Names are separated by dots; a name that contains a dot or a quote is written in double " \
@@ -430,10 +435,18 @@ set_table(WideNode *node, Oid relid)
 	Relation	rel = table_open(relid, AccessShareLock);
 	List	   *keys;
 
-	source_check_kind(rel, true);
+	source_check_kind(rel, rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE);
+	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE && rel->rd_rel->relhassubclass &&
+		find_inheritance_children(relid, AccessShareLock) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s\" cannot be part of a wide view",
+						RelationGetRelationName(rel)),
+				 errdetail("Other tables inherit from it."),
+				 errhint("Use a partitioned table.")));
 	keys = table_keys(rel);
 	node->relid = relid;
-	node->desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	node->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 	node->key = keys != NIL ? linitial(keys) : NIL;
 	table_close(rel, NoLock);
 }
@@ -449,6 +462,10 @@ make_lookup(const SpecEntry *entry, int number)
 	node->array = entry->array;
 	node->path = scan_path(&entry->path);
 	node->name = llast(node->path);
+	if (list_length(node->path) > MAX_WIDE_DEPTH)
+		SPEC_ERROR(entry->path.place, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+				   ("path of %d names is too deep", list_length(node->path)),
+				   ("A document can have %d levels of lookups at most.", MAX_WIDE_DEPTH));
 
 	callback.callback = place_callback;
 	callback.arg = entry->table.place;
@@ -502,6 +519,11 @@ set_parent(List *nodes, WideNode *node)
 
 	node->parent = parent;
 	parent->children = lappend(parent->children, node);
+	if (list_length(parent->columns) + list_length(parent->children) > MaxTupleAttributeNumber)
+		SPEC_ERROR(node->entry->path.place, ERRCODE_TOO_MANY_COLUMNS,
+				   ("an element of the document would have more than %d columns and lookups",
+					MaxTupleAttributeNumber),
+				   ("Leave columns out by \"columns\"."));
 }
 
 /* ----------------------------------------------------------------
