@@ -554,6 +554,25 @@ foreach my $sink (sort keys %sinks)
 }
 
 # ---------------------------------------------------------------------------
+# The delay
+# ---------------------------------------------------------------------------
+
+my @batches = grep { $_->{op} eq 'batch' } lines_of(slurp_file($tail->{file}));
+cmp_ok(scalar(@batches), '>', 0, 'batches are told');
+is(scalar(grep { $_->{applied_lsn} && $_->{applied_commit_time} } @batches),
+	scalar(@batches), '... with what they have applied');
+
+$tail = start_tail('delay', '--temporary', '--sink', 'by_user', '-v');
+ok(wait_for_file($tail->{err}, qr/following/), 'follows the sink');
+$node->safe_psql('postgres', 'INSERT INTO orders (user_id, price) VALUES (1, 1)');
+ok(wait_for_file($tail->{file}, qr/, 1 change, ([-0-9.]+) ms after the source's commit\n/),
+	'--verbose tells the delay');
+my ($delay) = slurp_file($tail->{file}) =~ /, ([-0-9.]+) ms after/;
+cmp_ok($delay, '>', 0, "the delay is positive: $delay ms");
+cmp_ok($delay, '<', 1000 * $timeout, '... and sensible');
+is(stop_tail($tail, 'INT'), 0, 'stopped');
+
+# ---------------------------------------------------------------------------
 # --no-loop
 # ---------------------------------------------------------------------------
 
