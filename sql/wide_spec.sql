@@ -111,6 +111,10 @@ SELECT one('{"table": "products", "path": "note", "type": "object", "relation": 
 SELECT one('{"table": "products", "path": "items.price", "type": "object", "relation": [["id", "id"]]}');
 SELECT one('{"table": "products", "path": "goods.product", "type": "object", "relation": [["id", "id"]]}');
 SELECT one('{"table": "products", "path": "note.product", "type": "object", "relation": [["id", "id"]]}');
+SELECT one(format('{"table": "products", "path": "%s", "type": "object", "relation": [["id", "id"]]}',
+	'x' || repeat('.x', 50)));
+SELECT spec(json_agg(json_build_object('table', 'items', 'path', 'i' || i, 'type', 'array',
+	'relation', '[["id", "order_id"]]'::json))::text) FROM generate_series(1, 1661) i;
 
 --
 -- Columns, relations, order

@@ -40,6 +40,7 @@
 #include "access/xlog_internal.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "replication/origin.h"
 #include "replication/slot.h"
 #include "storage/condition_variable.h"
 #include "storage/lmgr.h"
@@ -773,6 +774,8 @@ static void
 start_transaction(void)
 {
 	StartTransactionCommand();
+	/* else the commit would carry the time of the first one of this origin */
+	replorigin_session_origin_timestamp = 0;
 	XactIsoLevel = XACT_REPEATABLE_READ;
 	XactReadOnly = false;
 	PushCopiedSnapshot(GetTransactionSnapshot());

@@ -9,7 +9,9 @@
  *	  lookup's related columns answers it.
  *	- Which rows of the enclosing table is a given row of the lookup related
  *	  to?  An index on the columns of the other side.  If a lookup is related
- *	  to several enclosing elements, the innermost leads to the others.
+ *	  to several enclosing elements, the innermost leads to the others.  It is
+ *	  not asked of a lookup that is related to the root's key: the row itself
+ *	  tells the document.
  *
  * Without an index the answer is there nevertheless, after reading the whole
  * table; so a missing one is worth a NOTICE, not an error.
@@ -222,6 +224,28 @@ own_side(const SinkPlan *plan, const KeyedNode *node)
 	return wanted;
 }
 
+/* Do the lookup's own columns tell the root's key? */
+static bool
+knows_root_key(const SinkPlan *plan, const KeyedNode *node)
+{
+	const KeyedNode *root = &plan->nodes[0];
+
+	for (int k = 0; k < plan->nkeys; k++)
+	{
+		bool		found = false;
+
+		for (int i = 0; i < node->nrelated; i++)
+			found |= node->related[i].outer_node == 0 &&
+				node->related[i].outer_attno == root->related[k].attno &&
+				node->related[i].type == plan->keys[k].type &&
+				node->related[i].collation == plan->keys[k].collation &&
+				node->related[i].eqop == plan->keys[k].eqop;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
 /* Index on the enclosing table: from a row of the lookup to the elements. */
 static Wanted *
 outer_side(const SinkPlan *plan, const KeyedNode *node)
@@ -269,7 +293,8 @@ index_advice(const SinkPlan *plan, bool create)
 	for (int i = 1; i < plan->nnodes; i++)
 	{
 		wanted = lappend(wanted, own_side(plan, &plan->nodes[i]));
-		wanted = lappend(wanted, outer_side(plan, &plan->nodes[i]));
+		if (!knows_root_key(plan, &plan->nodes[i]))
+			wanted = lappend(wanted, outer_side(plan, &plan->nodes[i]));
 	}
 	foreach(lc, wanted)
 		((Wanted *) lfirst(lc))->number = foreach_current_index(lc);

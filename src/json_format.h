@@ -10,10 +10,11 @@
 
 #include "postgres.h"
 
-#include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+
+#include "json_text.h"
 
 typedef struct JsonType JsonType;
 
@@ -45,34 +46,7 @@ extern void json_types_forget(void);
 /* Looks at the catalogue the first time.  Domains are their base types. */
 extern JsonType *json_type(Oid typid);
 
-static inline void
-json_put(StringInfo out, const char *data, int len)
-{
-	if (unlikely(len >= out->maxlen - out->len))
-		enlargeStringInfo(out, len);
-	memcpy(out->data + out->len, data, len);
-	out->len += len;
-	out->data[out->len] = '\0';
-}
-
-static inline void
-json_put_char(StringInfo out, char c)
-{
-	json_put(out, &c, 1);
-}
-
-#define json_put_literal(out, literal)	json_put(out, literal, sizeof(literal) - 1)
-
-/* A string in quotes, escaped; a text in the encoding of the database. */
-extern void json_put_string(StringInfo out, const char *data, int len);
-extern void json_put_cstring(StringInfo out, const char *string);
-
-extern void json_put_uint64(StringInfo out, uint64 value);
-/* "0/16B3748", in quotes */
-extern void json_put_lsn(StringInfo out, XLogRecPtr lsn);
 /* ISO 8601 in UTC, in quotes */
 extern void json_put_timestamptz(StringInfo out, TimestampTz value);
-/* JSON text as it is, on one line */
-extern void json_put_document(StringInfo out, const char *data, int len);
 
 #endif							/* FRESHET_JSON_FORMAT_H */

@@ -268,7 +268,7 @@ debezium_batch(StreamState *state, StringInfo out)
 	char	   *encoded = MemoryContextAlloc(state->txn_context, len);
 
 	/* base64, as the connector has it: nobody knows what is in a message */
-	len = pg_b64_encode(content->data, content->len, encoded, len);
+	len = pg_b64_encode((const void *) content->data, content->len, encoded, len);
 	json_put_literal(out, "{\"message\":{\"prefix\":\"freshet\",\"content\":\"");
 	json_put(out, encoded, len);
 	json_put_literal(out, "\"}");

@@ -121,7 +121,7 @@ name_matches(const char *pattern, const char *name)
 	}
 }
 
-static void pg_attribute_noreturn()
+static void
 refuse_value(const char *name, const char *value, const char *hint)
 {
 	ereport(ERROR,
@@ -186,7 +186,7 @@ read_patterns(const char *name, const char *value, bool column)
 static bool
 read_bool(const char *name, const char *value)
 {
-	bool		result;
+	bool		result = false;
 
 	if (!parse_bool(value, &result))
 		refuse_value(name, value, "Valid values are on and off.");

@@ -24,6 +24,7 @@
 #include "freshet.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
@@ -45,6 +46,9 @@
 #include "source_check.h"
 #include "table_key.h"
 #include "wide_view_spec.h"
+
+/* Each level of a document is two of the query. */
+#define MAX_WIDE_DEPTH	50
 
 #define QUOTING_HINT \
 	"Names are separated by dots; a name that contains a dot or a quote is written in double " \
@@ -442,7 +446,7 @@ set_table(WideNode *node, Oid relid)
 				 errhint("Use a partitioned table.")));
 	keys = table_keys(rel);
 	node->relid = relid;
-	node->desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	node->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 	node->key = keys != NIL ? linitial(keys) : NIL;
 	table_close(rel, NoLock);
 }
@@ -458,6 +462,10 @@ make_lookup(const SpecEntry *entry, int number)
 	node->array = entry->array;
 	node->path = scan_path(&entry->path);
 	node->name = llast(node->path);
+	if (list_length(node->path) > MAX_WIDE_DEPTH)
+		SPEC_ERROR(entry->path.place, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+				   ("path of %d names is too deep", list_length(node->path)),
+				   ("A document can have %d levels of lookups at most.", MAX_WIDE_DEPTH));
 
 	callback.callback = place_callback;
 	callback.arg = entry->table.place;
@@ -511,6 +519,11 @@ set_parent(List *nodes, WideNode *node)
 
 	node->parent = parent;
 	parent->children = lappend(parent->children, node);
+	if (list_length(parent->columns) + list_length(parent->children) > MaxTupleAttributeNumber)
+		SPEC_ERROR(node->entry->path.place, ERRCODE_TOO_MANY_COLUMNS,
+				   ("an element of the document would have more than %d columns and lookups",
+					MaxTupleAttributeNumber),
+				   ("Leave columns out by \"columns\"."));
 }
 
 /* ----------------------------------------------------------------

@@ -158,7 +158,7 @@ sub start_load
 		clients => 4,
 		seconds => scaled(4),
 		rate => 250,
-		scripts => \@scripts);
+		scripts => [ map { [ "$_->[0];\n", $_->[1] ] } @scripts ]);
 }
 
 # ---------------------------------------------------------------------------

@@ -21,8 +21,6 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 my $node = new_freshet_node(
 	'tail',
 	'freshet.batch_interval' => '2ms',
-	# a walsender whose client was killed should not linger
-	wal_sender_timeout => '5s',
 	log_min_messages => 'fatal');
 my $connstr = $node->connstr('postgres');
 
@@ -111,6 +109,7 @@ foreach my $case (
 	[ [ '--slot', 's', '--format', 'xml' ], qr/invalid value "xml" for option --format/ ],
 	[ [ '--slot', 's', '--from', '12' ], qr/invalid value "12" for option -I\/--from/ ],
 	[ [ '--slot', 's', '--endpos', '0/12345678z' ], qr/invalid value .* -E\/--endpos/ ],
+	[ [ '--slot', 's', '--endpos', '0/0' ], qr/invalid value "0\/0" for option -E\/--endpos/ ],
 	[ [ '--slot', 's', '-s', '-1' ], qr/invalid value "-1" for option -s\/--status-interval/ ],
 	[ [ '--slot', 's', '--sink', '' ], qr/an empty name or pattern/ ],
 	[ [ '--slot', 's', '-o', 'stream=on' ], qr/chosen by freshet-tail itself/ ],
@@ -239,6 +238,45 @@ is_deeply([ tail_to_now('--slot', 's', '--table', 'item,tag') ],
 is($code, 0, 'a start before what was confirmed');
 like($err, qr/warning: cannot start at .*\n.*detail: .* has been confirmed up to/,
 	'... is warned of');
+
+# What is unchanged and not in the log; columns that come and go.
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE doc (id int PRIMARY KEY, body text, n int);
+	ALTER TABLE doc ALTER body SET STORAGE EXTERNAL;
+	INSERT INTO doc VALUES (1, repeat('x', 5000), 1);
+	UPDATE doc SET n = 2;
+	ALTER TABLE doc ADD added text DEFAULT 'a';
+	UPDATE doc SET n = 3;
+	ALTER TABLE doc DROP n;
+	UPDATE doc SET body = 'short';
+	UPDATE doc SET id = 2;
+	DELETE FROM doc;
+});
+($code, $out, $err) = tail_to_now('--slot', 's', '--table', 'doc');
+my $long = 'x' x 5000;
+my $wide = '-' x 62;
+my $blank = ' ' x 49;
+is($out, <<"EOT", 'aligned output of a table that changes');
+public.doc
+   | id | body                                                         | n
+---+----+$wide+---
+ + |  1 | $long | 1
+ > |  1 | (unchanged) $blank| 2
+
+public.doc
+   | id | body                                                         | n | added
+---+----+$wide+---+-------
+ > |  1 | (unchanged) $blank| 3 | a
+
+public.doc
+   | id | body                                                         | added
+---+----+$wide+-------
+ > |  1 | short       $blank| a
+ < |  1 |             $blank|
+ > |  2 | short       $blank| a
+ - |  2 |             $blank|
+EOT
 
 # ---------------------------------------------------------------------------
 # Numbers
@@ -514,6 +552,25 @@ foreach my $sink (sort keys %sinks)
 	is(join("\n", sort values %{ $replica{$sink} }), join("\n", sort @rows),
 		"the replica of $sink, made of JSON lines alone, equals it");
 }
+
+# ---------------------------------------------------------------------------
+# The delay
+# ---------------------------------------------------------------------------
+
+my @batches = grep { $_->{op} eq 'batch' } lines_of(slurp_file($tail->{file}));
+cmp_ok(scalar(@batches), '>', 0, 'batches are told');
+is(scalar(grep { $_->{applied_lsn} && $_->{applied_commit_time} } @batches),
+	scalar(@batches), '... with what they have applied');
+
+$tail = start_tail('delay', '--temporary', '--sink', 'by_user', '-v');
+ok(wait_for_file($tail->{err}, qr/following/), 'follows the sink');
+$node->safe_psql('postgres', 'INSERT INTO orders (user_id, price) VALUES (1, 1)');
+ok(wait_for_file($tail->{file}, qr/, 1 change, ([-0-9.]+) ms after the source's commit\n/),
+	'--verbose tells the delay');
+my ($delay) = slurp_file($tail->{file}) =~ /, ([-0-9.]+) ms after/;
+cmp_ok($delay, '>', 0, "the delay is positive: $delay ms");
+cmp_ok($delay, '<', 1000 * $timeout, '... and sensible');
+is(stop_tail($tail, 'INT'), 0, 'stopped');
 
 # ---------------------------------------------------------------------------
 # --no-loop

@@ -203,17 +203,6 @@ find_table(Aligned *aligned, const char *schema, const char *name)
 	return table;
 }
 
-static void
-forget_columns(Table *table)
-{
-	for (int i = 0; i < table->n_columns; i++)
-	{
-		pfree(table->columns[i].name);
-		pfree(table->columns[i].title);
-	}
-	table->n_columns = 0;
-}
-
 /*
  * The number of a column, or -1.  It is probably the hint.
  */
@@ -247,6 +236,36 @@ add_column(Aligned *aligned, Table *table, const char *name)
 }
 
 /*
+ * Take out the columns that are not in the list.
+ */
+static void
+remove_columns(Aligned *aligned, Table *table, char **names, int n_names)
+{
+	int			kept = 0;
+
+	/* rows of the page have cells by the numbers of before */
+	aligned_flush(aligned);
+	if (aligned->shown == table)
+		aligned->shown = NULL;
+	for (int c = 0; c < table->n_columns; c++)
+	{
+		Column		column = table->columns[c];
+		int			i = 0;
+
+		while (i < n_names && strcmp(names[i], column.name) != 0)
+			i++;
+		if (i < n_names)
+			table->columns[kept++] = column;
+		else
+		{
+			pfree(column.name);
+			pfree(column.title);
+		}
+	}
+	table->n_columns = kept;
+}
+
+/*
  * Make the table's columns those of a row.  If the row is whole, columns that
  * it does not have are gone.
  */
@@ -260,16 +279,10 @@ fit_columns(Aligned *aligned, Table *table, char **names, int n_names, bool whol
 		if (find_column(table, names[i], i) >= 0)
 			known++;
 	}
-	if (known == n_names && (!whole || n_names == table->n_columns))
+	if (whole && known < table->n_columns)
+		remove_columns(aligned, table, names, n_names);
+	if (known == n_names)
 		return;
-
-	if (whole)
-	{
-		aligned_flush(aligned);
-		if (aligned->shown == table)
-			aligned->shown = NULL;
-		forget_columns(table);
-	}
 	for (int i = 0; i < n_names; i++)
 	{
 		if (find_column(table, names[i], i) < 0)

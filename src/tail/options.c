@@ -184,7 +184,7 @@ lsn_argument(const char *text, const char *option)
 {
 	XLogRecPtr	lsn;
 
-	if (!parse_lsn(text, &lsn))
+	if (!parse_lsn(text, &lsn) || lsn == InvalidXLogRecPtr)
 		pg_fatal("invalid value \"%s\" for option %s: not a position in the log", text, option);
 	return lsn;
 }
