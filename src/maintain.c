@@ -1,0 +1,585 @@
+/*-------------------------------------------------------------------------
+ *
+ * maintain.c
+ *		Bring all sinks up to date by the changes of one batch.
+ *
+ * Called with each part of the batch.  A sink that is live gets a run with the
+ * first part that has changes of its sources, is fed these with every part,
+ * and written after the last.  Sinks over tables alone come first; a sink over
+ * sinks is fed what the batch wrote to these when they are written, in the
+ * order of levels.
+ *
+ * A sink that is not live, or whose sources changed in a way that the log does
+ * not tell, is filled, at the end of an aligned batch: here, or by the filler
+ * (backfill.c), for which the changes of its sources are kept meanwhile.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "freshet.h"
+
+#include <math.h>
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "executor/tuptable.h"
+#include "storage/spin.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "backfill.h"
+#include "feed.h"
+#include "maintain.h"
+#include "run.h"
+#include "sink.h"
+#include "worker.h"
+
+#define RATE_SECONDS	10.0
+
+bool		maintain_all_anew = false;
+Oid			maintain_current_sink = InvalidOid;
+
+/* A sink that is being maintained. */
+typedef struct SinkRun
+{
+	Sink	   *sink;
+	Run		   *run;
+} SinkRun;
+
+void
+maintain_set_interest(List *sinks)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, sinks)
+	{
+		foreach(lc2, ((Sink *) lfirst(lc))->sources)
+			relids = list_append_unique_oid(relids, lfirst_oid(lc2));
+	}
+
+	/* changes of sinks come from the batch that makes them, not from the log */
+	foreach(lc, sinks)
+		relids = list_delete_oid(relids, ((Sink *) lfirst(lc))->relid);
+	decoder_set_interest(relids);
+}
+
+/*
+ * Maintaining one sink
+ */
+
+/* Changes of a relation in this part. */
+static List *
+source_lists(Batch *batch, Oid source)
+{
+	List	   *lists = NIL;
+	ListCell   *lc;
+	ChangeList *list;
+
+	foreach(lc, batch->part.sets)
+	{
+		list = change_set_get_list(lfirst(lc), source, false);
+		if (list != NULL)
+			lists = lappend(lists, list);
+	}
+	if (batch->last_part)
+	{
+		list = change_set_get_list(batch->emitted, source, false);
+		if (list != NULL)
+			lists = lappend(lists, list);
+	}
+	return lists;
+}
+
+static bool
+has_changes(Batch *batch, Sink *sink)
+{
+	for (int i = 0; i < sink->plan->nsources; i++)
+	{
+		if (source_lists(batch, sink->plan->sources[i].relid) != NIL)
+			return true;
+	}
+	return false;
+}
+
+static bool
+table_is_empty(Oid relid)
+{
+	Relation	rel = try_table_open(relid, AccessShareLock);
+	TupleTableSlot *slot;
+	TableScanDesc scan;
+	bool		empty;
+
+	if (rel == NULL)
+		return false;
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	empty = !table_scan_getnextslot(scan, ForwardScanDirection, slot);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, AccessShareLock);
+	return empty;
+}
+
+/*
+ * Have rows come or gone with a partition?  Attaching, detaching and dropping
+ * one logs no row.  A new partition that is still empty is just noted.
+ */
+static bool
+partitions_changed_rows(Sink *sink, List *leaves, List *attached)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+	ListCell   *lc3;
+	ListCell   *lc4;
+
+	forboth(lc, sink->leaves, lc2, sink->attached)
+	{
+		bool		found = false;
+
+		forboth(lc3, leaves, lc4, attached)
+			found |= lfirst_oid(lc3) == lfirst_oid(lc) && lfirst_oid(lc4) == lfirst_oid(lc2);
+		if (!found)
+			return true;
+	}
+
+	foreach(lc, list_difference_oid(leaves, sink->leaves))
+	{
+		if (!table_is_empty(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+static void
+store_leaves(Sink *sink, List *leaves, List *attached)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(sink->context);
+
+	sink->leaves = list_copy(leaves);
+	sink->attached = list_copy(attached);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static int64
+count_rows(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	int64		count = 0;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		count++;
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	return count;
+}
+
+/* Counters are exact: they are written with the progress, in this batch. */
+static void
+count_changes(Sink *sink, const MaintainResult *result)
+{
+	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (stats == NULL)
+		return;
+
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	stats->rows += result->inserted - result->deleted;
+	stats->changes += result->changes;
+	stats->rate *= exp(-(now - stats->rate_at) / (RATE_SECONDS * USECS_PER_SEC));
+	stats->rate += result->changes / RATE_SECONDS;
+	stats->rate_at = now;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+}
+
+/* After a fill the rows are counted anew. */
+static void
+count_filled(Sink *sink)
+{
+	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
+	int64		rows = count_rows(sink->relid);
+
+	if (stats == NULL)
+		return;
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	stats->rows = rows;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+}
+
+static SinkRun *
+find_run(Batch *batch, Sink *sink)
+{
+	ListCell   *lc;
+
+	foreach(lc, batch->runs)
+	{
+		if (((SinkRun *) lfirst(lc))->sink == sink)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+static SinkRun *
+get_run(Batch *batch, Sink *sink, List *leaves)
+{
+	SinkRun    *run = find_run(batch, sink);
+
+	if (run == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+
+		run = palloc(sizeof(SinkRun));
+		run->sink = sink;
+		run->run = run_begin(sink, leaves, batch->emitted);
+		batch->runs = lappend(batch->runs, run);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	return run;
+}
+
+static void
+finish_run(Batch *batch, SinkRun *run)
+{
+	MaintainResult result;
+
+	maintain_current_sink = run->sink->relid;
+	run_finish(run->run, &result);
+	count_changes(run->sink, &result);
+	batch->changes += result.changes;
+	batch->written += result.inserted + result.updated + result.deleted;
+	batch->runs = list_delete_ptr(batch->runs, run);
+	maintain_current_sink = InvalidOid;
+}
+
+static void
+discard_run(Batch *batch, Sink *sink)
+{
+	SinkRun    *run = find_run(batch, sink);
+
+	if (run == NULL)
+		return;
+	run_discard(run->run);
+	batch->runs = list_delete_ptr(batch->runs, run);
+}
+
+/* Finish the runs of sinks up to this level. */
+static void
+finish_runs(Batch *batch, int level)
+{
+	List	   *runs = list_copy(batch->runs);
+	ListCell   *lc;
+
+	foreach(lc, runs)
+	{
+		SinkRun    *run = lfirst(lc);
+
+		if (run->sink->level <= level)
+			finish_run(batch, run);
+	}
+	list_free(runs);
+}
+
+/* The sink cannot go on from where it is. */
+static void
+set_building(Sink *sink)
+{
+	if (sink->state == SINK_BUILDING && sink->built_generation == 0)
+		return;
+	sink->built_generation = 0;
+	sink_set_state(sink, SINK_BUILDING, NULL);
+}
+
+/*
+ * A sink that a second worker fills: keep what happens meanwhile, and apply
+ * it when the fill has committed.
+ */
+static void
+go_on_filling(Sink *sink, Batch *batch, List *leaves, List *attached)
+{
+	for (int i = 0; i < sink->plan->nsources; i++)
+		backfill_keep(sink->plan->sources[i].relid,
+					  source_lists(batch, sink->plan->sources[i].relid));
+	if (!batch->last_part || !backfill_is_done(sink))
+		return;
+
+	if (!(equal(leaves, sink->leaves) && equal(attached, sink->attached)) &&
+		partitions_changed_rows(sink, leaves, attached))
+	{
+		/* it has read other partitions than there are now: once more */
+		backfill_cancel(sink);
+		batch->again = true;
+		return;
+	}
+	store_leaves(sink, leaves, attached);
+	for (int i = 0; i < sink->plan->nsources; i++)
+		run_feed(list_make1(get_run(batch, sink, leaves)->run), sink->plan->sources[i].relid,
+				 backfill_kept(sink->plan->sources[i].relid), &maintain_current_sink);
+	finish_run(batch, find_run(batch, sink));
+	count_filled(sink);
+	backfill_end(sink);
+	sink_set_state(sink, SINK_LIVE, NULL);
+	backfill_forget();
+	batch->again = true;
+}
+
+/*
+ * The rows that a filler writes are no changes: the sinks over its sink are
+ * filled when it has ended, and until then what they have means nothing.
+ */
+static void
+set_dependants_building(Sink *sink, Batch *batch)
+{
+	ListCell   *lc;
+
+	foreach(lc, batch->sinks)
+	{
+		Sink	   *other = lfirst(lc);
+
+		if (list_member_oid(other->sources, sink->relid) && other->state == SINK_LIVE)
+		{
+			discard_run(batch, other);
+			set_building(other);
+		}
+	}
+}
+
+static bool
+reads_unfilled_sink(Sink *sink)
+{
+	ListCell   *lc;
+
+	foreach(lc, sink->sources)
+	{
+		if (backfill_is_running(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+/* Fill, or have filled, a sink at the batch's snapshot. */
+static void
+fill_sink(Sink *sink, Batch *batch, List *leaves, List *attached)
+{
+	discard_run(batch, sink);
+	if (!batch->aligned || decoder_holds_older_interest())
+	{
+		/* changes that S does not see yet have not been kept for it */
+		set_building(sink);
+		batch->retry |= batch->aligned;
+		return;
+	}
+
+	store_leaves(sink, leaves, attached);
+	if (backfill_start(sink, batch->snapshot))
+	{
+		if (backfill_is_running(sink->relid))
+			set_dependants_building(sink, batch);
+		/* the partitions that the filler reads are written too */
+		sink->built_generation = 0;
+		if (backfill_is_running(sink->relid) || sink->state != SINK_BUILDING)
+			sink_set_state(sink, SINK_BUILDING, NULL);
+		return;
+	}
+	run_fill(get_run(batch, sink, leaves)->run, backfill_begin(sink));
+	finish_run(batch, find_run(batch, sink));
+	count_filled(sink);
+	backfill_end(sink);
+	sink_set_state(sink, SINK_LIVE, NULL);
+}
+
+/* Does the sink have to be computed anew? */
+static bool
+needs_fill(Sink *sink, Batch *batch)
+{
+	return sink->state != SINK_LIVE || sink->built_generation != sink->generation ||
+		maintain_all_anew || list_member_oid(batch->unknown, sink->relid);
+}
+
+static void
+set_unknown(Sink *sink, Batch *batch)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+
+	batch->unknown = list_append_unique_oid(batch->unknown, sink->relid);
+	MemoryContextSwitchTo(oldcontext);
+	backfill_cancel(sink);
+}
+
+static void
+note_unknown(Sink *sink, Batch *batch)
+{
+	ListCell   *lc;
+
+	for (int i = 0; i < sink->plan->nsources; i++)
+	{
+		foreach(lc, source_lists(batch, sink->plan->sources[i].relid))
+		{
+			if (change_list_is_unknown(lfirst(lc)))
+				set_unknown(sink, batch);
+		}
+	}
+}
+
+static void
+maintain_sink(Sink *sink, Batch *batch)
+{
+	List	   *leaves;
+	List	   *attached;
+	bool		changed;
+	bool		fill;
+
+	if (sink->paused)
+	{
+		if (sink->state != SINK_PAUSED && batch->last_part)
+			sink_set_state(sink, SINK_PAUSED, NULL);
+		return;
+	}
+	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)
+		return;
+
+	if (!sink->planned)
+		sink_make_plan(sink);
+	changed = has_changes(batch, sink);
+	if (!changed && !batch->last_part)
+		return;
+	leaves = feed_leaves(sink, &attached);
+	note_unknown(sink, batch);
+
+	fill = needs_fill(sink, batch);
+	if (!fill && batch->last_part &&
+		!(equal(leaves, sink->leaves) && equal(attached, sink->attached)))
+	{
+		fill = partitions_changed_rows(sink, leaves, attached);
+		store_leaves(sink, leaves, attached);
+		if (!fill)
+			sink_set_state(sink, SINK_LIVE, NULL);
+	}
+
+	if (!fill)
+	{
+		if (changed)
+			batch->hungry = lappend(batch->hungry, get_run(batch, sink, leaves));
+	}
+	else if (backfill_is_running(sink->relid))
+		go_on_filling(sink, batch, leaves, attached);
+	else if (batch->last_part && !reads_unfilled_sink(sink))
+		fill_sink(sink, batch, leaves, attached);
+}
+
+/* The runs among the hungry ones that read this relation. */
+static List *
+readers_of(Batch *batch, Oid source)
+{
+	List	   *runs = NIL;
+	ListCell   *lc;
+
+	foreach(lc, batch->hungry)
+	{
+		SinkRun    *run = lfirst(lc);
+
+		if (plan_find_source(run->sink->plan, source) >= 0)
+			runs = lappend(runs, run->run);
+	}
+	return runs;
+}
+
+/* Feed the runs that are hungry, those of one source together. */
+static void
+feed_runs(Batch *batch)
+{
+	List	   *fed = NIL;
+	ListCell   *lc;
+
+	foreach(lc, batch->hungry)
+	{
+		SinkPlan   *plan = ((SinkRun *) lfirst(lc))->sink->plan;
+
+		for (int i = 0; i < plan->nsources; i++)
+		{
+			Oid			source = plan->sources[i].relid;
+
+			if (list_member_oid(fed, source))
+				continue;
+			fed = lappend_oid(fed, source);
+			run_feed(readers_of(batch, source), source, source_lists(batch, source),
+					 &maintain_current_sink);
+			maintain_current_sink = InvalidOid;
+		}
+	}
+	batch->hungry = NIL;
+}
+
+static void
+maintain_one(Sink *sink, Batch *batch)
+{
+	maintain_current_sink = sink->relid;
+	maintain_sink(sink, batch);
+	maintain_current_sink = InvalidOid;
+}
+
+/* What is over tables alone is fed together, the others one by one. */
+void
+maintain_sinks(Batch *batch)
+{
+	ListCell   *lc;
+
+	if (sink_list_changed())
+	{
+		/* the runs go by plans that are about to be freed */
+		finish_runs(batch, PG_INT32_MAX);
+		batch->sinks = sink_list();
+		maintain_set_interest(batch->sinks);
+	}
+
+	backfill_check(batch->sinks);
+	foreach(lc, batch->sinks)
+	{
+		if (!batch->last_part || ((Sink *) lfirst(lc))->level == 0)
+			maintain_one(lfirst(lc), batch);
+	}
+	feed_runs(batch);
+	if (!batch->last_part)
+		return;
+
+	finish_runs(batch, 0);
+	foreach(lc, batch->sinks)
+	{
+		Sink	   *sink = lfirst(lc);
+
+		if (sink->level > 0)
+		{
+			maintain_one(sink, batch);
+			feed_runs(batch);
+			finish_runs(batch, sink->level);
+		}
+	}
+
+	/* those that were not filled now have been set building */
+	maintain_all_anew = false;
+}
+
+void
+maintain_free_stats(List *sinks)
+{
+	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
+	{
+		SinkStats  *stats = &MyWorkerSlot->sinks[i];
+		bool		found = !OidIsValid(stats->relid);
+		ListCell   *lc;
+
+		foreach(lc, sinks)
+			found |= ((Sink *) lfirst(lc))->relid == stats->relid;
+		if (!found)
+		{
+			SpinLockAcquire(&MyWorkerSlot->mutex);
+			stats->relid = InvalidOid;
+			SpinLockRelease(&MyWorkerSlot->mutex);
+		}
+	}
+}

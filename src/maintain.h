@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * maintain.h
+ *		Bring all sinks up to date by the changes of one batch.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_MAINTAIN_H
+#define FRESHET_MAINTAIN_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "utils/snapshot.h"
+
+#include "change_set.h"
+#include "decoder.h"
+
+/* The batch under way, as batch.c and maintain.c know it. */
+typedef struct Batch
+{
+	Snapshot	snapshot;
+	MemoryContext context;
+	bool		aligned;
+	List	   *sinks;
+	DecodeResult part;			/* being maintained */
+	bool		last_part;
+	TimestampTz newest_commit;
+	XLogRecPtr	end;			/* decoded up to here */
+	List	   *runs;			/* those open, of maintain.c */
+	List	   *hungry;			/* those of them to be fed the part */
+	List	   *unknown;		/* OIDs of sinks whose source changed in a way
+								 * that the log does not tell */
+	ChangeSet  *emitted;		/* changes of sinks by this batch */
+	int64		changes;
+	int64		written;		/* rows of sinks */
+	bool		retry;
+	bool		again;			/* the filler is free for the next sink */
+} Batch;
+
+/* There was no progress when decoding started: every sink has to be filled. */
+extern bool maintain_all_anew;
+
+/* The sink being maintained, or InvalidOid: it is to blame for an error. */
+extern Oid	maintain_current_sink;
+
+/* Have the changes of every source of these sinks decoded. */
+extern void maintain_set_interest(List *sinks);
+
+/* Maintain the sinks by the part that was decoded. */
+extern void maintain_sinks(Batch *batch);
+
+/* Free the counters of sinks that are gone. */
+extern void maintain_free_stats(List *sinks);
+
+#endif							/* FRESHET_MAINTAIN_H */
