@@ -145,6 +145,15 @@
 #define freshet_owns_database(dboid, userid)	pg_database_ownercheck(dboid, userid)
 #endif
 
+/* 17: a logical message can be flushed at once */
+#if PG_VERSION_NUM >= 170000
+#define freshet_log_message(prefix, message, size) \
+	LogLogicalMessage(prefix, message, size, true, false)
+#else
+#define freshet_log_message(prefix, message, size) \
+	LogLogicalMessage(prefix, message, size, true)
+#endif
+
 /* 17: a lexer can be given */
 #if PG_VERSION_NUM >= 170000
 #define freshet_json_lexer(data, len) \
