@@ -732,7 +732,8 @@ startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *plugin_options, boo
 	initStringInfo(&state->held);
 	initStringInfo(&state->txn_text);
 	initStringInfo(&state->own_txn.batch);
-	state->convert = am_walsender && GetDatabaseEncoding() != PG_UTF8;
+	/* SQL's functions give text, also to a walsender that runs SQL */
+	state->convert = am_walsender && !IsTransactionState() && GetDatabaseEncoding() != PG_UTF8;
 	state->database = database_name(state->context);
 	json_types_init(state->context);
 	stream_filter_init(state);
