@@ -4,8 +4,8 @@
  *		Key and outputs of a query without GROUP BY and aggregates.
  *
  * A copy needs a key by which a changed row of the source is found again (see
- * table_key.c).  Its columns must be in the select list as they are.  A hopping window makes several rows of one, which
- * window_start tells apart.
+ * table_key.c).  Its columns must be in the select list as they are.  A
+ * hopping window makes several rows of one, which window_start tells apart.
  *
  *-------------------------------------------------------------------------
  */

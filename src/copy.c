@@ -67,6 +67,7 @@ copy_open(Sink *sink, List *leaves, ChangeSet *emit)
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	Copy	   *copy = palloc0(sizeof(Copy));
 	List	   *exprs = NIL;
+	TupleDesc	desc;
 
 	copy->consumer.row = copy_row;
 	copy->consumer.truncate = copy_truncate;
@@ -80,8 +81,8 @@ copy_open(Sink *sink, List *leaves, ChangeSet *emit)
 	for (int i = 0; i < sink->plan->ncolumns; i++)
 		exprs = lappend(exprs, sink->plan->columns[i].expr);
 	copy->eval = row_eval_create(sink->plan, exprs);
-	copy->row_slot = MakeSingleTupleTableSlot(copy->eval->projection->pi_state.resultslot->tts_tupleDescriptor,
-											  &TTSOpsMinimalTuple);
+	desc = copy->eval->projection->pi_state.resultslot->tts_tupleDescriptor;
+	copy->row_slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	group_table_create(&copy->groups, sink->plan->nkeys, sink->plan->keys, sizeof(CopyEntry),
 					   context, copy->row_context,
 					   copy->eval->econtext->ecxt_per_tuple_memory);

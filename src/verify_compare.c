@@ -346,7 +346,8 @@ verify_compare(Sink *sink, Snapshot query_snapshot, Snapshot sink_snapshot,
 							 false);
 
 	comparison = prepare_comparison(sink);
-	open_side(&query, comparison, ordered_query(comparison, sink->viewid, NULL, exact_agg_definition(sink->viewid)),
+	open_side(&query, comparison,
+			  ordered_query(comparison, sink->viewid, NULL, exact_agg_definition(sink->viewid)),
 			  query_snapshot, sink->definer);
 	open_side(&table, comparison, ordered_query(comparison, sink->relid, sink->columns, NULL),
 			  sink_snapshot, sink->owner);
