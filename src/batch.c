@@ -261,6 +261,13 @@ run_in_transaction(Batch *batch, bool verify)
 	batch->emitted = change_set_create();
 
 	limit = decoder_position() + (uint64) freshet_max_batch_size * 1024 * 1024;
+	/*
+	 * After a restart the log is read again from before the progress, and what
+	 * is in it is skipped.  A batch that ended there would take the progress
+	 * back, and the next restart would apply the rest twice.
+	 */
+	if (stored.valid)
+		limit = Max(limit, stored.lsn);
 	batch->aligned = upto <= limit;
 	decode_and_maintain(batch, Min(upto, limit));
 	change_set_destroy(batch->emitted);

@@ -120,6 +120,8 @@ arrive('caught up with writers that go on');
 foreach my $round (1 .. scaled(1))
 {
 	fall_behind();
+	my $applied = $node->safe_psql('postgres', 'SELECT lsn FROM freshet.applied');
+	my $back = 0;
 	# the server ends with the worker stopped
 	$node->stop('immediate');
 	$node->start;
@@ -128,7 +130,10 @@ foreach my $round (1 .. scaled(1))
 		my $pid = wait_for_worker($node);
 		sleep(rand(0.15));
 		$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 5000)");
+		# the log is read again from before what has been applied
+		$back++ if $node->safe_psql('postgres', "SELECT lsn < '$applied' FROM freshet.applied") eq 't';
 	}
+	is($back, 0, 'progress does not go back');
 	kill_worker($node);
 	arrive("caught up with crashes on the way ($round)");
 }
