@@ -368,7 +368,7 @@ exact('caught up');
 # A fill by the second worker, beside writers
 # ---------------------------------------------------------------------------
 
-my $rows = scaled(10_000);
+my $rows = scaled(6_000);
 $node->safe_psql(
 	'postgres', qq{
 	ALTER SYSTEM SET "freshet.fill_threshold" = 0;
