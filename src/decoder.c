@@ -107,6 +107,12 @@ static List *interest = NIL;
 static uint64 interest_number = 0;
 static bool catalogs_changed = true;
 
+/*
+ * The catalogues were changed last before this position: a transaction in the
+ * log before it may be older than what they say now.
+ */
+static XLogRecPtr catalogs_changed_upto = InvalidXLogRecPtr;
+
 /* progress before the start */
 static XLogRecPtr skip_before;
 static TransactionId *skip_not;
@@ -656,7 +662,7 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 	MemoryContext oldcontext = CurrentMemoryContext;
-	bool		flush_caches = catalogs_changed;
+	bool		flush_caches;
 	int			nrecords = 0;
 
 	memset(result, 0, sizeof(DecodeResult));
@@ -665,12 +671,18 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	batch_set = NULL;
 	release_visible(snapshot, result);
 
-	catalogs_changed = false;
+	/*
+	 * What replay loads into the caches is of the time of the transaction that
+	 * is replayed.  While a change of the catalogues is ahead, whose message has
+	 * come already, what was loaded before must not serve replay, and what replay
+	 * loads must not serve anybody after it: it may name a file that is gone.
+	 */
+	if (catalogs_changed)
+		catalogs_changed_upto = GetXLogInsertRecPtr();
+	flush_caches = decoding->reader->EndRecPtr < catalogs_changed_upto;
 	if (flush_caches)
-	{
 		InvalidateSystemCaches();
-		catalogs_changed = false;
-	}
+	catalogs_changed = false;
 
 	/* the reader and the reorder buffer allocate in the current context */
 	MemoryContextSwitchTo(decoding->context);
@@ -695,11 +707,11 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	}
 	MemoryContextSwitchTo(oldcontext);
 
+	if (catalogs_changed)
+		catalogs_changed_upto = GetXLogInsertRecPtr();
 	if (flush_caches || catalogs_changed)
-	{
 		InvalidateSystemCaches();
-		catalogs_changed = false;
-	}
+	catalogs_changed = false;
 
 	if (batch_set != NULL)
 		result->sets = lappend(result->sets, batch_set);
