@@ -90,9 +90,12 @@ $(error PostgreSQL's build files are missing: run "make setup", or install \
 endif
 include $(PGXS)
 
+# Until PostgreSQL 16, libpq_pgport has the two static libraries, too.
+TAIL_LIBS = -L$(pkglibdir) -lpgcommon -lpgport $(libpq_pgport) -lcjson
+
 $(TAIL): $(TAIL_OBJS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDFLAGS_EX) $(libpq_pgport) -lcjson -o $@
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDFLAGS_EX) $(TAIL_LIBS) -o $@
 
 VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" freshet.control)
 $(TAIL_OBJS): override CPPFLAGS += -I$(libpq_srcdir) -DFRESHET_VERSION='"$(VERSION)"'

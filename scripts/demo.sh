@@ -2,7 +2,9 @@
 #
 # demo.sh start: a private server, the sinks of examples/order_windows.sql, a
 # stream of orders, and the terminal showing for some seconds how the sinks
-# follow it, and the changes of one of them; then the proof.  The server stays, to be looked at.
+# follow it, and the changes of one of them; the wide view of
+# examples/order_single_view.sql, and how it follows; then the proof.  The
+# server stays, to be looked at.
 # demo.sh stop: ends it and removes its files.
 #
 # Variables: PG_CONFIG; DEMO_SECONDS, how long to watch (12); DEMO_DIR.
@@ -143,8 +145,9 @@ start() {
 	mkdir -m 711 "$DIR"
 	say "$DIR/stage$("$PG_CONFIG" --bindir)" >"$DIR/.freshet-demo"
 	make_stage "$DIR/stage"
-	cp "$ROOT/examples/order_windows.sql" "$ROOT/scripts/demo.sql" \
-		"$ROOT/scripts/demo_frame.sql" "$DIR/"
+	cp "$ROOT/examples/order_windows.sql" "$ROOT/examples/order_single_view.sql" \
+		"$ROOT/scripts/demo.sql" "$ROOT/scripts/demo_frame.sql" \
+		"$ROOT/scripts/demo_wide.sql" "$DIR/"
 	make_private_dir "$SERVER"
 	cd "$DIR"
 
@@ -164,6 +167,10 @@ start() {
 	say "The changes of a sink as they come, for some seconds (freshet-tail --sink order_batch_sink):"
 	follow_sink || die "freshet-tail failed"
 	say ""
+	say "Now examples/order_single_view.sql: an order in six tables, as one document, and how soon" \
+		"it shows a change"
+	server_psql "$SERVER" -d demo -f order_single_view.sql >/dev/null
+	server_psql "$SERVER" -d demo -f demo_wide.sql
 	say "Each sink compared with its query, at one snapshot, while orders come in:"
 	verify_sinks || die "a sink differs from its query"
 	stop_stream

@@ -101,6 +101,17 @@ SELECT * FROM st_peek('tables', 'part', 'publish_via_root', 'on');
 SELECT op, relation, key FROM st_peek('tables', 'St\.Two.*', 'publish_via_root', 'on');
 SELECT op, relation, after FROM st_peek('tables', 'part', 'publish_via_root', 'on', 'columns', 'part.id', 'operations', 'insert');
 SELECT pg_replication_slot_advance('regress_freshet_filters', pg_current_wal_lsn()) IS NOT NULL AS advanced;
+-- a table above a partition gets another name, without a change of the partition
+INSERT INTO st_one.part VALUES (4, 1, 'd');
+ALTER TABLE st_one.part RENAME TO whole;
+INSERT INTO st_one.whole VALUES (5, 1, 'e');
+ALTER TABLE st_one.whole SET SCHEMA "St.Two";
+INSERT INTO "St.Two".whole VALUES (6, 1, 'f');
+ALTER TABLE "St.Two".whole RENAME TO part;
+ALTER TABLE "St.Two".part SET SCHEMA st_one;
+SELECT relation, key FROM st_peek('tables', '*', 'publish_via_root', 'on');
+SELECT relation, key FROM st_peek('tables', 'part');
+SELECT pg_replication_slot_advance('regress_freshet_filters', pg_current_wal_lsn()) IS NOT NULL AS advanced;
 ALTER TABLE st_one.part DETACH PARTITION st_one.part_2;
 INSERT INTO st_one.part_2 VALUES ('c', 11, 3);
 SELECT relation FROM st_peek('tables', 'part', 'publish_via_root', 'on');

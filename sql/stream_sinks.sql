@@ -38,6 +38,13 @@ SELECT bool_and(total = groups) FROM (
 		sum(CASE WHEN d->>'table' = 'st_groups' THEN coalesce((d #>> '{after,n}')::int, 0) - coalesce((d #>> '{before,n}')::int, 0) ELSE 0 END) AS groups
 	FROM (SELECT data::jsonb AS d FROM pg_logical_slot_peek_changes('regress_freshet_sinks', NULL, NULL, 'sinks', '*')) x
 	GROUP BY d->>'xid') y;
+-- the worker says last what it has applied; its transactions have times of their own
+SELECT count(*) >= 3, bool_and((d->>'aligned')::boolean), bool_and((d->>'applied_lsn')::pg_lsn <= (d->>'lsn')::pg_lsn),
+	bool_and((d->>'commit_time')::timestamptz - (d->>'applied_commit_time')::timestamptz BETWEEN '0 s' AND '60 s'),
+	bool_and(clock_timestamp() - (d->>'commit_time')::timestamptz BETWEEN '0 s' AND '60 s'),
+	count(DISTINCT d->>'commit_time') = count(*)
+FROM (SELECT data::jsonb AS d FROM pg_logical_slot_peek_changes('regress_freshet_sinks', NULL, NULL, 'sinks', '*')) x
+WHERE d->>'op' = 'batch';
 -- a sink that is rebuilt, by whatever process, and one that is dropped
 SELECT pg_replication_slot_advance('regress_freshet_sinks', pg_current_wal_lsn()) IS NOT NULL;
 SELECT freshet.rebuild_sink('st_copy');
@@ -48,8 +55,8 @@ SELECT freshet.drop_sink('st_total');
 SELECT DISTINCT split_part(c, ' ', 2) FROM st_changes('sinks', '*') c ORDER BY 1;
 SELECT st_changes('sinks', 'st_total');
 
--- The message of a batch.  Written here, in a transaction with the worker's
--- origin, in place of the worker.
+-- Others can write such a message as well, here in a transaction that changes
+-- a sink, which only an owner without the trigger can.
 SELECT pg_replication_slot_advance('regress_freshet_sinks', pg_current_wal_lsn()) IS NOT NULL;
 ALTER TABLE st_groups DISABLE TRIGGER _freshet_refuse_write;
 CREATE FUNCTION st_batch(content text) RETURNS void LANGUAGE plpgsql AS $$

@@ -45,7 +45,7 @@ FROM (SELECT data::jsonb AS d, row_number() OVER () AS x
 GROUP BY 1, x > 102 ORDER BY 1, 2, x > 102;
 -- one row of megabytes
 INSERT INTO st_full VALUES (100, 1, (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 200000) i), NULL, 's');
-SELECT length(data) > 6400000 AS longer, length(data::jsonb #>> '{after,big}'), md5(data::jsonb #>> '{after,big}') = (SELECT md5(big) FROM st_full WHERE id = 100) AS same
+SELECT length(data) > 6400000 AS long, length(data::jsonb #>> '{after,big}'), md5(data::jsonb #>> '{after,big}') = (SELECT md5(big) FROM st_full WHERE id = 100) AS same
 FROM pg_logical_slot_get_changes('regress_freshet_toast', NULL, NULL, 'tables', 'st_full', 'columns', 'big');
 DROP TABLE st_default, st_full, st_key, st_types;
 DROP FUNCTION st_large;

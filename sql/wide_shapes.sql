@@ -288,6 +288,70 @@ DROP VIEW wn_oracle;
 DROP TABLE wn_root, wn_tags, wn_first;
 DELETE FROM wide_seen;
 
+-- Values that are equal and look different, as keys and in relations
+CREATE COLLATION we_nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE we_root (k numeric PRIMARY KEY, f float8, b char(5), v int);
+CREATE TABLE we_named (name text COLLATE we_nocase PRIMARY KEY, v int);
+CREATE TABLE we_lines (k numeric, f float8, b char(8), name text COLLATE we_nocase, n int, PRIMARY KEY (k, n));
+ALTER TABLE we_lines REPLICA IDENTITY FULL;
+CREATE INDEX ON we_lines (name);
+INSERT INTO we_root VALUES (1.0, 0, 'a', 1), (2, -0.0, 'a ', 2), (3.00, 'NaN', 'b', 3);
+INSERT INTO we_lines VALUES (1, 0, 'a', 'Ann', 1), (1.00, -0.0, 'a  ', 'ANN', 2), (3.0, 'NaN', 'c', 'bob', 1);
+INSERT INTO we_named VALUES ('ann', 1), ('Bob', 2);
+SELECT freshet.create_wide_view('we', 'we_root', '[
+	{"table": "we_lines", "path": "lines", "type": "array", "relation": [["k", "k"]]},
+	{"table": "we_lines", "path": "by_f", "type": "array", "relation": [["f", "f"]], "columns": ["n"]},
+	{"table": "we_lines", "path": "by_b", "type": "array", "relation": [["b", "b"]], "columns": ["b"]}]');
+SELECT freshet.create_wide_view('we_names', 'we_named', '[
+	{"table": "we_lines", "path": "lines", "type": "array", "relation": [["name", "name"]], "columns": ["name", "k"]}]');
+CREATE VIEW we_oracle AS
+SELECT r.k, to_jsonb(r) || jsonb_build_object(
+	'lines', coalesce((SELECT jsonb_agg(to_jsonb(l) ORDER BY l.k, l.n) FROM we_lines l WHERE l.k = r.k), '[]'),
+	'by_f', coalesce((SELECT jsonb_agg(jsonb_build_object('n', l.n) ORDER BY l.k, l.n) FROM we_lines l WHERE l.f = r.f), '[]'),
+	'by_b', coalesce((SELECT jsonb_agg(jsonb_build_object('b', l.b) ORDER BY l.k, l.n) FROM we_lines l WHERE l.b = r.b), '[]')) AS doc
+FROM we_root r;
+CREATE VIEW we_names_oracle AS
+SELECT d.name, to_jsonb(d) || jsonb_build_object('lines',
+	coalesce((SELECT jsonb_agg(jsonb_build_object('name', l.name, 'k', l.k) ORDER BY l.k, l.n) FROM we_lines l WHERE l.name = d.name), '[]')) AS doc
+FROM we_named d;
+\set check 'SELECT check_wide(''we''), wide_touched(''we'') AS touched, check_wide(''we_names'') AS names, wide_touched(''we_names'') AS names_touched;'
+:check
+UPDATE we_root SET k = 1.000 WHERE v = 1;
+:check
+SELECT k, doc->'k' AS in_doc FROM we ORDER BY k;
+UPDATE we_root SET f = -f;
+:check
+UPDATE we_root SET k = 2.0, b = 'a   ' WHERE v = 2;
+:check
+UPDATE we_lines SET k = 2.00 WHERE n = 2;
+:check
+UPDATE we_lines SET f = -f, b = 'a' WHERE b = 'c';
+:check
+UPDATE we_named SET name = 'ANN' WHERE v = 1;
+:check
+UPDATE we_lines SET name = upper(name);
+:check
+UPDATE we_lines SET name = 'BOB' WHERE name = 'ann' AND k = 1;
+:check
+BEGIN;
+DELETE FROM we_named WHERE v = 2;
+INSERT INTO we_named VALUES ('boB', 3);
+COMMIT;
+:check
+BEGIN;
+DELETE FROM we_root WHERE v = 1;
+INSERT INTO we_root VALUES (1.00000, 0, 'b', 4);
+UPDATE we_root SET k = 1 WHERE v = 4;
+COMMIT;
+:check
+SELECT * FROM we ORDER BY k;
+SELECT * FROM we_names ORDER BY name;
+SELECT freshet.drop_sink('we'), freshet.drop_sink('we_names');
+DROP VIEW we_oracle, we_names_oracle;
+DROP TABLE we_root, we_named, we_lines;
+DROP COLLATION we_nocase;
+DELETE FROM wide_seen;
+
 -- No lookups; names that need quotes; a column named like a table or like doc
 CREATE SCHEMA "W s";
 CREATE TABLE "W s"."Root ""r""" ("the Key" int PRIMARY KEY, "a.b" int, "Root" text, x int);

@@ -239,7 +239,10 @@ read_conditions(SinkPlan *plan, const Level *level)
 	foreach(lc, quals)
 		read_condition(plan, level, lfirst(lc));
 	for (int i = 0; i < node->nrelated; i++)
+	{
 		source->identity_attrs = bms_add_member(source->identity_attrs, node->related[i].attno);
+		node->order_attrs = bms_add_member(node->order_attrs, node->related[i].attno);
+	}
 }
 
 /* The row of the element as a whole. */
@@ -267,6 +270,8 @@ read_order_walker(Node *node, ReadContext *context)
 		EXPECT(var->varlevelsup == 0, "ORDER BY");
 		resolve_var(context->level, var, &which);
 		use_attr(context->plan, which, var->varattno);
+		context->plan->nodes[which].order_attrs =
+			bms_add_member(context->plan->nodes[which].order_attrs, var->varattno);
 		return false;
 	}
 	return expression_tree_walker(node, read_order_walker, context);
@@ -385,6 +390,38 @@ add_key(SinkPlan *plan, const TargetEntry *tle, const Level *level)
 													 var->varattno);
 }
 
+/*
+ * Is the order of the node's rows total?  The definition relied on a key, or
+ * else ordered by all columns, and the key may have been dropped since.
+ */
+static void
+check_order(const SinkPlan *plan, const KeyedNode *node)
+{
+	const SourceUse *source = &plan->sources[node->source];
+	Relation	rel = table_open(source->relid, NoLock);
+	bool		total = bms_is_subset(source->used_attrs, node->order_attrs);
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, table_keys(rel))
+	{
+		bool		covered = true;
+
+		foreach(lc2, (List *) lfirst(lc))
+			covered = covered && bms_is_member(lfirst_int(lc2), node->order_attrs);
+		total |= covered;
+	}
+	if (!total)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the rows of lookup \"%s\" have no order any more",
+						RelationGetRelationName(rel)),
+				 errdetail("The wide view orders them by a key that the table has lost."),
+				 errhint("Add the primary key again and call freshet.rebuild_sink(), or drop the "
+						 "sink.")));
+	table_close(rel, NoLock);
+}
+
 /* The constraint or index may have been dropped since. */
 static void
 check_key(const SinkPlan *plan)
@@ -471,5 +508,7 @@ analyze_wide_view(const Query *query)
 	/* to_jsonb writes timestamptz in the session's time zone, for instance */
 	plan->uses_settings = true;
 	read_element(plan, query, NULL, -1);
+	for (int i = 1; i < plan->nnodes; i++)
+		check_order(plan, &plan->nodes[i]);
 	return plan;
 }

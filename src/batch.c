@@ -39,6 +39,7 @@
 #include "storage/condition_variable.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "backfill.h"
 #include "batch.h"
@@ -186,11 +187,20 @@ static void
 start_transaction(void)
 {
 	StartTransactionCommand();
-	/* else the commit would carry the time of the first one of this origin */
-	replorigin_session_origin_timestamp = 0;
 	XactIsoLevel = XACT_REPEATABLE_READ;
 	XactReadOnly = false;
 	PushCopiedSnapshot(GetTransactionSnapshot());
+}
+
+/*
+ * The log gives the time of a commit that has an origin as the origin's; unless
+ * it is set, that of the session's first commit, for ever.
+ */
+static void
+commit_transaction(void)
+{
+	replorigin_session_origin_timestamp = GetCurrentTimestamp();
+	CommitTransactionCommand();
 }
 
 /*
@@ -282,7 +292,7 @@ batch_run(BatchOutcome *outcome)
 	outcome->nothing_to_do = !run_in_transaction(&batch, verify);
 	wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	PopActiveSnapshot();
-	CommitTransactionCommand();
+	commit_transaction();
 
 	/* whatever a user's function did, no lock of the session's survives */
 	LockReleaseAll(USER_LOCKMETHOD, true);
@@ -325,5 +335,5 @@ batch_fail_sink(Oid relid, const char *message)
 			sink_set_state(sink, SINK_FAILED, message);
 	}
 	PopActiveSnapshot();
-	CommitTransactionCommand();
+	commit_transaction();
 }

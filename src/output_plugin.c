@@ -696,6 +696,33 @@ database_name(MemoryContext context)
 	return name;
 }
 
+/*
+ * A slot that streams transactions when they are prepared has only their end
+ * at COMMIT PREPARED, also if the slot was read without it in between: what
+ * was prepared then would be lost.
+ */
+static void
+check_two_phase(const LogicalDecodingContext *ctx, const StreamOptions *options)
+{
+	if (!ctx->slot->data.two_phase)
+		return;
+	if (options->two_phase_given && !options->two_phase)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("option \"two_phase\" cannot be turned off for replication slot \"%s\"",
+						NameStr(ctx->slot->data.name)),
+				 errdetail("The slot was made with it, or has been read with it."),
+				 errhint("Make a slot without it.")));
+	if (options->format == STREAM_DEBEZIUM)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("format \"debezium\" cannot be read from replication slot \"%s\"",
+						NameStr(ctx->slot->data.name)),
+				 errdetail("The slot streams prepared transactions, which the envelope cannot tell "
+						   "from committed ones."),
+				 errhint("Make a slot without two_phase, or use format \"json\".")));
+}
+
 static void
 startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *plugin_options, bool is_init)
 {
@@ -716,10 +743,9 @@ startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *plugin_options, boo
 		return;
 
 	ctx->streaming &= options->stream;
+	check_two_phase(ctx, options);
 	if (options->two_phase)
 		ctx->twophase_opt_given = true;
-	else if (options->two_phase_given || options->format == STREAM_DEBEZIUM)
-		ctx->twophase = false;
 
 	state->context = AllocSetContextCreate(ctx->context, "freshet stream",
 										   ALLOCSET_DEFAULT_SIZES);
@@ -732,7 +758,8 @@ startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *plugin_options, boo
 	initStringInfo(&state->held);
 	initStringInfo(&state->txn_text);
 	initStringInfo(&state->own_txn.batch);
-	state->convert = am_walsender && GetDatabaseEncoding() != PG_UTF8;
+	/* SQL's functions give text, also to a walsender that runs SQL */
+	state->convert = am_walsender && !IsTransactionState() && GetDatabaseEncoding() != PG_UTF8;
 	state->database = database_name(state->context);
 	json_types_init(state->context);
 	stream_filter_init(state);

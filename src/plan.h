@@ -164,6 +164,7 @@ typedef struct KeyedNode
 	int			parent;			/* the node that it is embedded in; -1: root */
 	int			nrelated;		/* >= 1 */
 	RelatedColumn *related;
+	Bitmapset  *order_attrs;	/* columns that are related or ordered by */
 } KeyedNode;
 
 typedef struct SinkPlan

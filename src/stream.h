@@ -50,6 +50,7 @@ typedef struct StreamRelation
 {
 	Oid			relid;			/* hash key */
 	bool		valid;			/* cleared by invalidations */
+	bool		has_partitions; /* has been seen above one */
 	MemoryContext context;
 	bool		wanted;
 	bool		is_sink;

@@ -58,6 +58,18 @@ static RepOriginId worker_origin = InvalidRepOriginId;	/* not known */
  */
 
 static void
+forget_all(void)
+{
+	HASH_SEQ_STATUS seq;
+	StreamRelation *entry;
+
+	hash_seq_init(&seq, relations);
+	while ((entry = hash_seq_search(&seq)) != NULL)
+		entry->valid = false;
+}
+
+/* What is known of a partition also comes from the tables above it. */
+static void
 relation_changed(Datum arg, Oid relid)
 {
 	StreamRelation *entry;
@@ -67,17 +79,14 @@ relation_changed(Datum arg, Oid relid)
 	if (OidIsValid(relid))
 	{
 		entry = hash_search(relations, &relid, HASH_FIND, NULL);
-		if (entry != NULL)
-			entry->valid = false;
+		if (entry == NULL)
+			return;
+		entry->valid = false;
+		if (entry->has_partitions)
+			forget_all();
 	}
 	else
-	{
-		HASH_SEQ_STATUS seq;
-
-		hash_seq_init(&seq, relations);
-		while ((entry = hash_seq_search(&seq)) != NULL)
-			entry->valid = false;
-	}
+		forget_all();
 }
 
 static void
@@ -113,6 +122,7 @@ stream_filter_init(StreamState *state)
 		CacheRegisterSyscacheCallback(NAMESPACEOID, anything_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHOID, anything_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, anything_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(DATABASEOID, anything_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(REPLORIGIDENT, origin_changed, (Datum) 0);
 		callbacks_registered = true;
 	}
@@ -449,10 +459,27 @@ is_wanted(StreamState *state, StreamRelation *entry, Relation rel, List *ancesto
 					   ancestors);
 }
 
+/* The entry of a relation; a new one is not valid. */
+static StreamRelation *
+get_entry(Oid relid)
+{
+	bool		found;
+	StreamRelation *entry = hash_search(relations, &relid, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		entry->valid = false;
+		entry->has_partitions = false;
+		entry->context = NULL;
+	}
+	return entry;
+}
+
 static void
 examine_relation(StreamState *state, StreamRelation *entry, Relation rel)
 {
 	List	   *ancestors = NIL;
+	ListCell   *lc;
 	MemoryContext oldcontext;
 
 	/* an invalidation on the way makes the entry invalid again */
@@ -468,6 +495,8 @@ examine_relation(StreamState *state, StreamRelation *entry, Relation rel)
 	entry->is_sink = false;
 	if (rel->rd_rel->relispartition)
 		ancestors = get_partition_ancestors(RelationGetRelid(rel));
+	foreach(lc, ancestors)
+		get_entry(lfirst_oid(lc))->has_partitions = true;
 	entry->wanted = is_wanted(state, entry, rel, ancestors);
 	if (entry->wanted)
 	{
@@ -487,7 +516,6 @@ stream_filter_relation(StreamState *state, Relation rel)
 {
 	StreamRelation *entry = last_relation;
 	Oid			relid = RelationGetRelid(rel);
-	bool		found;
 
 	if (unlikely(json_types_changed()))
 	{
@@ -496,12 +524,7 @@ stream_filter_relation(StreamState *state, Relation rel)
 	}
 	if (unlikely(entry == NULL || entry->relid != relid))
 	{
-		entry = hash_search(relations, &relid, HASH_ENTER, &found);
-		if (!found)
-		{
-			entry->valid = false;
-			entry->context = NULL;
-		}
+		entry = get_entry(relid);
 		last_relation = entry;
 	}
 	if (unlikely(!entry->valid))

@@ -347,7 +347,7 @@ exact('caught up');
 # A fill by the second worker, beside writers
 # ---------------------------------------------------------------------------
 
-my $rows = scaled(20_000);
+my $rows = scaled(10_000);
 $node->safe_psql(
 	'postgres', qq{
 	ALTER SYSTEM SET "freshet.fill_threshold" = 0;
@@ -356,7 +356,9 @@ $node->safe_psql(
 	'postgres', qq{
 	SELECT pg_reload_conf();
 	CREATE TABLE many (id int PRIMARY KEY, product_id text, v int);
-	CREATE TABLE many_lines (many_id int, n int, v int, PRIMARY KEY (many_id, n));
+	CREATE TABLE many_lines (many_id int, n int, v int, PRIMARY KEY (many_id, n)) PARTITION BY HASH (many_id);
+	CREATE TABLE many_lines_0 PARTITION OF many_lines FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+	CREATE TABLE many_lines_1 PARTITION OF many_lines FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 	INSERT INTO many SELECT i, 'p' || i % 40, i FROM generate_series(1, $rows) i;
 	INSERT INTO many_lines SELECT i, n, 1 FROM generate_series(1, $rows) i, generate_series(1, 2) n;
 	CREATE INDEX ON many (product_id);
@@ -369,7 +371,6 @@ $node->safe_psql(
 	CREATE CAST (delayed AS json) WITH FUNCTION delayed_json(delayed);
 	CREATE TABLE slow_root (id int PRIMARY KEY, s delayed, line int);
 	INSERT INTO slow_root SELECT i, 'd', i FROM generate_series(1, 500) i;
-	ALTER TABLE many_lines REPLICA IDENTITY FULL;
 	ANALYZE});
 my $write_many = qq{
 \\set id random(1, $rows)
@@ -432,11 +433,60 @@ is($half, 0, "nobody saw half a wide view in $looks looks");
 is($node->safe_psql('postgres', q{SELECT count(*) FROM slow WHERE doc->'s' = '1'}), '500', 'the slow one is complete');
 is_deeply([ verify_all($node, 'postgres', 'slow') ], [], 'exact while others write, after the fill');
 
+$node->safe_psql('postgres', q{SELECT freshet.drop_sink('slow')});
+
+# Under fire: whatever happens while it is filled anew, it comes out right.
+$node->safe_psql('postgres', q{
+	BEGIN;
+	UPDATE many SET v = -1 WHERE id % 1000 = 7;
+	DELETE FROM many_lines WHERE many_id % 1000 = 8;
+	PREPARE TRANSACTION 'p'});
+sub terminate
+{
+	my ($type) = @_;
+	$node->safe_psql('postgres',
+		"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE backend_type = '$type'");
+	return;
+}
+my @fire = (
+	[ 'the filler is terminated', sub { terminate('freshet filler') for 1 .. 2 } ],
+	[ 'the worker is terminated', sub { terminate('freshet worker') } ],
+	[ 'pause and resume', sub {
+			$node->safe_psql('postgres', q{SELECT freshet.pause_sink('wide_many')});
+			$node->safe_psql('postgres', q{SELECT freshet.resume_sink('wide_many')}) } ],
+	[ 'a prepared transaction is committed', sub {
+			$node->safe_psql('postgres', q{COMMIT PREPARED 'p'}) } ],
+	[ 'a lookup is written anew', sub {
+			$node->safe_psql('postgres', 'ALTER TABLE products ADD COLUMN rnd float8 DEFAULT random(); '
+				  . 'VACUUM FULL many_lines; ALTER TABLE products DROP COLUMN rnd') } ],
+	[ 'DETACH and ATTACH', sub {
+			$node->safe_psql('postgres', q{
+			BEGIN;
+			ALTER TABLE many_lines DETACH PARTITION many_lines_1;
+			UPDATE many_lines_1 SET v = v + 10 WHERE many_id % 100 = 1;
+			ALTER TABLE many_lines ATTACH PARTITION many_lines_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+			COMMIT}) } ],
+	[ 'TRUNCATE of a lookup', sub {
+			$node->safe_psql('postgres', 'TRUNCATE many_lines; '
+				  . 'INSERT INTO many_lines SELECT i, 1, i FROM generate_series(1, 2000) i') } ],
+	[ 'kill -9 of the worker', sub { kill_worker($node) } ]);
+foreach my $fire (@fire)
+{
+	my ($what, $sub) = @$fire;
+	$node->safe_psql('postgres', q{SELECT freshet.rebuild_sink('wide_many')});
+	sleep(rand(0.4));
+	$sub->();
+	ok( $node->poll_query_until('postgres',
+			q{SELECT count(*) = 0 FROM freshet.status WHERE state NOT IN ('live', 'catching up')}),
+		"$what: all live")
+	  or diag($node->safe_psql('postgres', 'SELECT sink, state, error FROM freshet.status'));
+	is_deeply([ verify_all($node) ], [], "$what: exact while others write");
+}
+
 # more keys than memory for them
 $node->safe_psql('postgres', q{UPDATE products SET weight = coalesce(weight, 0) + 1; UPDATE many SET v = v + 1 WHERE id % 3 = 0});
-is_deeply([ verify_all($node, 'postgres', 'slow') ], [], 'a product of many: exact while others write');
+is_deeply([ verify_all($node) ], [], 'a product of many: exact while others write');
 end_writers('fill', @background);
-$node->safe_psql('postgres', q{SELECT freshet.drop_sink('slow')});
 exact('after a fill');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM freshet.progress'), '0', 'no progress is left');
 
