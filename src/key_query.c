@@ -19,6 +19,11 @@
  * plan from when it was empty.  So plans remember how large their tables were
  * when they were made, and serve as long as that is about right.
  *
+ * Nor does it help that a table was small when the query began.  It grows while
+ * the query runs, by rows which are not visible but which a scan for each key
+ * has to pass over all the same.  Where a table is read for each key, an index
+ * costs little more even if the table is small: hence "by_index".
+ *
  * Plans are executed here rather than by SPI, because the callback writes to
  * the sink: triggers that this queues belong to the writer, not to the query.
  *
@@ -68,6 +73,7 @@ struct KeyQuery
 	MemoryContext context;
 	MemoryContextCallback callback;
 	char	   *sql;
+	bool		by_index;
 	SizedPlan	plans[SIZE_CLASSES];
 };
 
@@ -99,11 +105,12 @@ drop_plans(void *arg)
 }
 
 KeyQuery *
-key_query_create(MemoryContext context)
+key_query_create(MemoryContext context, bool by_index)
 {
 	KeyQuery   *query = MemoryContextAllocZero(context, sizeof(KeyQuery));
 
 	query->context = context;
+	query->by_index = by_index;
 	query->callback.func = drop_plans;
 	query->callback.arg = query;
 	MemoryContextRegisterResetCallback(context, &query->callback);
@@ -287,6 +294,9 @@ key_query_run(KeyQuery *query, const char *sql, const KeyRows *keys, bool parall
 
 	if (parallel)
 		worker_allow_parallel_query();
+	if (query->by_index)
+		(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
 	plan = get_plan(query, sql, keys, parallel, env);
 	execute(linitial_node(PlannedStmt, plan->stmt_list), sql, env, &receiver);
 	ReleaseCachedPlan(plan, CurrentResourceOwner);
