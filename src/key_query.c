@@ -13,6 +13,17 @@
  * then; therefore the caller composes the text from the names of the moment,
  * after it has locked the relations, and another text makes another plan.
  *
+ * PostgreSQL does not notice that a table grows, until it is analyzed.  Tables
+ * are often filled one after the other, each in one go, and the first batch
+ * that sees the next one full would read the whole of it for each key, by a
+ * plan from when it was empty.  So plans remember how large their tables were
+ * when they were made, and serve as long as that is about right.
+ *
+ * Nor does it help that a table was small when the query began.  It grows while
+ * the query runs, by rows which are not visible but which a scan for each key
+ * has to pass over all the same.  Where a table is read for each key, an index
+ * costs little more even if the table is small: hence "by_index".
+ *
  * Plans are executed here rather than by SPI, because the callback writes to
  * the sink: triggers that this queues belong to the writer, not to the query.
  *
@@ -20,9 +31,12 @@
  */
 #include "freshet.h"
 
+#include "access/relation.h"
+#include "catalog/pg_class.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "storage/bufmgr.h"
 #include "tcop/cmdtag.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
@@ -30,6 +44,7 @@
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/queryenvironment.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
@@ -38,12 +53,28 @@
 
 #define SIZE_CLASSES	6
 
+/* Size of a table, when the plan was made. */
+typedef struct PlannedSize
+{
+	Oid			relid;
+	BlockNumber blocks;
+} PlannedSize;
+
+typedef struct SizedPlan
+{
+	CachedPlanSource *source;	/* NULL: none */
+	int			generation;		/* which plan of the source the sizes are of */
+	int			nsizes;
+	PlannedSize *sizes;
+} SizedPlan;
+
 struct KeyQuery
 {
 	MemoryContext context;
 	MemoryContextCallback callback;
 	char	   *sql;
-	CachedPlanSource *plans[SIZE_CLASSES];
+	bool		by_index;
+	SizedPlan	plans[SIZE_CLASSES];
 };
 
 typedef struct CallbackReceiver
@@ -55,24 +86,31 @@ typedef struct CallbackReceiver
 } CallbackReceiver;
 
 static void
+drop_plan(SizedPlan *plan)
+{
+	CachedPlanSource *source = plan->source;
+
+	plan->source = NULL;
+	if (source != NULL)
+		DropCachedPlan(source);
+}
+
+static void
 drop_plans(void *arg)
 {
 	KeyQuery   *query = arg;
 
 	for (int i = 0; i < SIZE_CLASSES; i++)
-	{
-		if (query->plans[i] != NULL)
-			DropCachedPlan(query->plans[i]);
-		query->plans[i] = NULL;
-	}
+		drop_plan(&query->plans[i]);
 }
 
 KeyQuery *
-key_query_create(MemoryContext context)
+key_query_create(MemoryContext context, bool by_index)
 {
 	KeyQuery   *query = MemoryContextAllocZero(context, sizeof(KeyQuery));
 
 	query->context = context;
+	query->by_index = by_index;
 	query->callback.func = drop_plans;
 	query->callback.arg = query;
 	MemoryContextRegisterResetCallback(context, &query->callback);
@@ -113,31 +151,98 @@ make_environment(const KeyRows *keys)
 	return env;
 }
 
-static CachedPlanSource *
+static void
+make_plan(KeyQuery *query, SizedPlan *plan, bool parallel, QueryEnvironment *env)
+{
+	RawStmt    *raw = linitial_node(RawStmt, pg_parse_query(query->sql));
+	CachedPlanSource *source = CreateCachedPlan(raw, query->sql, CMDTAG_SELECT);
+	List	   *queries = pg_analyze_and_rewrite_fixedparams(raw, query->sql, NULL, 0, env);
+
+	CompleteCachedPlan(source, queries, NULL, NULL, 0, NULL, NULL,
+					   parallel ? CURSOR_OPT_PARALLEL_OK : 0, false);
+	SaveCachedPlan(source);
+	plan->source = source;
+	plan->generation = -1;
+}
+
+/*
+ * How large are the plan's tables?  GetCachedPlan() has locked them.  Those
+ * without a file, partitioned tables and views, count as empty.
+ */
+static BlockNumber
+table_blocks(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	BlockNumber blocks = 0;
+
+	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
+		blocks = RelationGetNumberOfBlocks(rel);
+	relation_close(rel, NoLock);
+	return blocks;
+}
+
+static void
+note_sizes(KeyQuery *query, SizedPlan *plan, const PlannedStmt *stmt)
+{
+	ListCell   *lc;
+
+	if (plan->sizes != NULL)
+		pfree(plan->sizes);
+	plan->generation = plan->source->generation;
+	plan->nsizes = 0;
+	plan->sizes = MemoryContextAlloc(query->context,
+									 Max(list_length(stmt->relationOids), 1) *
+									 sizeof(PlannedSize));
+	foreach(lc, stmt->relationOids)
+	{
+		PlannedSize *size = &plan->sizes[plan->nsizes++];
+
+		size->relid = lfirst_oid(lc);
+		size->blocks = table_blocks(size->relid);
+	}
+}
+
+static bool
+sizes_are_right(const SizedPlan *plan)
+{
+	for (int i = 0; i < plan->nsizes; i++)
+	{
+		double		then = plan->sizes[i].blocks;
+		double		now = table_blocks(plan->sizes[i].relid);
+
+		if (now > then * 2 + 8 || then > now * 2 + 8)
+			return false;
+	}
+	return true;
+}
+
+/* To be released. */
+static CachedPlan *
 get_plan(KeyQuery *query, const char *sql, const KeyRows *keys, bool parallel,
 		 QueryEnvironment *env)
 {
-	int			class = keys == NULL ? 0 : size_class(keys->count);
-	RawStmt    *raw;
-	List	   *queries;
-	CachedPlanSource *source;
+	SizedPlan  *plan = &query->plans[keys == NULL ? 0 : size_class(keys->count)];
+	CachedPlan *result;
 
 	if (query->sql == NULL || strcmp(query->sql, sql) != 0)
 	{
 		drop_plans(query);
 		query->sql = MemoryContextStrdup(query->context, sql);
 	}
-	if (query->plans[class] != NULL)
-		return query->plans[class];
+	if (plan->source == NULL)
+		make_plan(query, plan, parallel, env);
 
-	raw = linitial_node(RawStmt, pg_parse_query(sql));
-	source = CreateCachedPlan(raw, sql, CMDTAG_SELECT);
-	queries = pg_analyze_and_rewrite_fixedparams(raw, sql, NULL, 0, env);
-	CompleteCachedPlan(source, queries, NULL, NULL, 0, NULL, NULL,
-					   parallel ? CURSOR_OPT_PARALLEL_OK : 0, false);
-	SaveCachedPlan(source);
-	query->plans[class] = source;
-	return source;
+	result = GetCachedPlan(plan->source, NULL, CurrentResourceOwner, env);
+	if (plan->generation == plan->source->generation && !sizes_are_right(plan))
+	{
+		ReleaseCachedPlan(result, CurrentResourceOwner);
+		drop_plan(plan);
+		make_plan(query, plan, parallel, env);
+		result = GetCachedPlan(plan->source, NULL, CurrentResourceOwner, env);
+	}
+	if (plan->generation != plan->source->generation)
+		note_sizes(query, plan, linitial_node(PlannedStmt, result->stmt_list));
+	return result;
 }
 
 static bool
@@ -185,13 +290,14 @@ key_query_run(KeyQuery *query, const char *sql, const KeyRows *keys, bool parall
 	DestNone}, callback, arg, 0};
 	QueryEnvironment *env = make_environment(keys);
 	int			nestlevel = NewGUCNestLevel();
-	CachedPlanSource *source;
 	CachedPlan *plan;
 
 	if (parallel)
 		worker_allow_parallel_query();
-	source = get_plan(query, sql, keys, parallel, env);
-	plan = GetCachedPlan(source, NULL, CurrentResourceOwner, env);
+	if (query->by_index)
+		(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	plan = get_plan(query, sql, keys, parallel, env);
 	execute(linitial_node(PlannedStmt, plan->stmt_list), sql, env, &receiver);
 	ReleaseCachedPlan(plan, CurrentResourceOwner);
 	AtEOXact_GUC(false, nestlevel);

@@ -28,8 +28,11 @@ typedef struct KeyQuery KeyQuery;
 
 typedef void (*KeyQueryCallback) (TupleTableSlot *slot, void *arg);
 
-/* Its plans are kept as long as the context. */
-extern KeyQuery *key_query_create(MemoryContext context);
+/*
+ * Its plans are kept as long as the context.  by_index: use indexes even where
+ * reading the whole of a table looks cheaper.
+ */
+extern KeyQuery *key_query_create(MemoryContext context, bool by_index);
 
 /*
  * Run a SELECT at the active snapshot, with the rights of the current user,

@@ -378,12 +378,12 @@ keyed_queries(Sink *sink)
 	queries = palloc0(sizeof(KeyedQueries));
 	queries->to_keys = palloc0(sink->plan->nnodes * sizeof(KeyQuery *));
 	for (int i = 0; i < sink->plan->nnodes; i++)
-		queries->to_keys[i] = key_query_create(sink->context);
-	queries->documents = key_query_create(sink->context);
-	queries->null_documents = key_query_create(sink->context);
-	queries->all_documents = key_query_create(sink->context);
-	queries->all_documents_parallel = key_query_create(sink->context);
-	queries->missing_keys = key_query_create(sink->context);
+		queries->to_keys[i] = key_query_create(sink->context, false);
+	queries->documents = key_query_create(sink->context, true);
+	queries->null_documents = key_query_create(sink->context, false);
+	queries->all_documents = key_query_create(sink->context, false);
+	queries->all_documents_parallel = key_query_create(sink->context, false);
+	queries->missing_keys = key_query_create(sink->context, false);
 	MemoryContextSwitchTo(oldcontext);
 	sink->keyed_queries = queries;
 	return queries;
