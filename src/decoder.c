@@ -27,6 +27,9 @@
  * a relcache callback notes when there may be one, and then the caches are
  * flushed before and after decoding, as pg_logical_slot_get_changes() does
  * every time (that costs milliseconds, which is why it is not done always).
+ * A change is under way from its message to the end of the log as it was
+ * then: as long as decoding has not come that far, what it loads may be older
+ * than the message, which does not come again.
  *
  * Lifetime: what hangs off "decoder_context" (held-back transactions, what is
  * known of relations, layouts) lives from decoder_start() to decoder_stop(),
@@ -106,6 +109,7 @@ static List *held_back = NIL;	/* in the order of commit records */
 static List *interest = NIL;
 static uint64 interest_number = 0;
 static bool catalogs_changed = true;
+static XLogRecPtr catalogs_changed_until;	/* end of the log at that time */
 
 /* progress before the start */
 static XLogRecPtr skip_before;
@@ -651,12 +655,28 @@ release_visible(Snapshot snapshot, DecodeResult *result)
 	held_back = still;
 }
 
+static void
+note_catalogs_changed(void)
+{
+	if (catalogs_changed)
+		catalogs_changed_until = GetXLogInsertRecPtr();
+	catalogs_changed = false;
+}
+
+/* Our own callback is called by it, too. */
+static void
+flush_catalog_caches(void)
+{
+	InvalidateSystemCaches();
+	catalogs_changed = false;
+}
+
 void
 decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 	MemoryContext oldcontext = CurrentMemoryContext;
-	bool		flush_caches = catalogs_changed;
+	bool		flush_caches;
 	int			nrecords = 0;
 
 	memset(result, 0, sizeof(DecodeResult));
@@ -665,12 +685,10 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	batch_set = NULL;
 	release_visible(snapshot, result);
 
-	catalogs_changed = false;
+	note_catalogs_changed();
+	flush_caches = decoding->reader->EndRecPtr < catalogs_changed_until;
 	if (flush_caches)
-	{
-		InvalidateSystemCaches();
-		catalogs_changed = false;
-	}
+		flush_catalog_caches();
 
 	/* the reader and the reorder buffer allocate in the current context */
 	MemoryContextSwitchTo(decoding->context);
@@ -695,11 +713,10 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	}
 	MemoryContextSwitchTo(oldcontext);
 
-	if (flush_caches || catalogs_changed)
-	{
-		InvalidateSystemCaches();
-		catalogs_changed = false;
-	}
+	flush_caches |= catalogs_changed;
+	note_catalogs_changed();
+	if (flush_caches)
+		flush_catalog_caches();
 
 	if (batch_set != NULL)
 		result->sets = lappend(result->sets, batch_set);
