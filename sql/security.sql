@@ -288,6 +288,7 @@ SELECT freshet.create_sink('sec.evil_max', 'SELECT max(sec.evil(kind, id)) FROM 
 -- constants, computed when the plan is made
 SELECT freshet.create_sink('sec.evil_const', 'SELECT count(*) FILTER (WHERE sec.evil(''whoami'', 1) = 1) FROM sec.evil_source WHERE sec.evil(''whoami'', 2) = 2');
 RESET SESSION AUTHORIZATION;
+SELECT bool_and(freshet.wait(relid, '30 s') IS NOT NULL) AS filled FROM freshet.sink WHERE relid::text LIKE 'sec.evil%';
 SELECT relid, sink_state(relid), v.* FROM freshet.sink, freshet.verify_sink(relid) v WHERE relid::text LIKE 'sec.evil%' ORDER BY relid;
 INSERT INTO sec.evil_source VALUES (3, 'super');
 SELECT sink_state(sink) FROM unnest('{sec.evil_key, sec.evil_copy, sec.evil_window, sec.evil_max}'::regclass[]) sink;

@@ -27,9 +27,6 @@
  * a relcache callback notes when there may be one, and then the caches are
  * flushed before and after decoding, as pg_logical_slot_get_changes() does
  * every time (that costs milliseconds, which is why it is not done always).
- * A change is under way from its message to the end of the log as it was
- * then: as long as decoding has not come that far, what it loads may be older
- * than the message, which does not come again.
  *
  * Lifetime: what hangs off "decoder_context" (held-back transactions, what is
  * known of relations, layouts) lives from decoder_start() to decoder_stop(),
@@ -109,7 +106,12 @@ static List *held_back = NIL;	/* in the order of commit records */
 static List *interest = NIL;
 static uint64 interest_number = 0;
 static bool catalogs_changed = true;
-static XLogRecPtr catalogs_changed_until;	/* end of the log at that time */
+
+/*
+ * The catalogues were changed last before this position: a transaction in the
+ * log before it may be older than what they say now.
+ */
+static XLogRecPtr catalogs_changed_upto = InvalidXLogRecPtr;
 
 /* progress before the start */
 static XLogRecPtr skip_before;
@@ -655,22 +657,6 @@ release_visible(Snapshot snapshot, DecodeResult *result)
 	held_back = still;
 }
 
-static void
-note_catalogs_changed(void)
-{
-	if (catalogs_changed)
-		catalogs_changed_until = GetXLogInsertRecPtr();
-	catalogs_changed = false;
-}
-
-/* Our own callback is called by it, too. */
-static void
-flush_catalog_caches(void)
-{
-	InvalidateSystemCaches();
-	catalogs_changed = false;
-}
-
 void
 decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 {
@@ -685,10 +671,18 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	batch_set = NULL;
 	release_visible(snapshot, result);
 
-	note_catalogs_changed();
-	flush_caches = decoding->reader->EndRecPtr < catalogs_changed_until;
+	/*
+	 * What replay loads into the caches is of the time of the transaction that
+	 * is replayed.  While a change of the catalogues is ahead, whose message has
+	 * come already, what was loaded before must not serve replay, and what replay
+	 * loads must not serve anybody after it: it may name a file that is gone.
+	 */
+	if (catalogs_changed)
+		catalogs_changed_upto = GetXLogInsertRecPtr();
+	flush_caches = decoding->reader->EndRecPtr < catalogs_changed_upto;
 	if (flush_caches)
-		flush_catalog_caches();
+		InvalidateSystemCaches();
+	catalogs_changed = false;
 
 	/* the reader and the reorder buffer allocate in the current context */
 	MemoryContextSwitchTo(decoding->context);
@@ -713,10 +707,11 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	}
 	MemoryContextSwitchTo(oldcontext);
 
-	flush_caches |= catalogs_changed;
-	note_catalogs_changed();
-	if (flush_caches)
-		flush_catalog_caches();
+	if (catalogs_changed)
+		catalogs_changed_upto = GetXLogInsertRecPtr();
+	if (flush_caches || catalogs_changed)
+		InvalidateSystemCaches();
+	catalogs_changed = false;
 
 	if (batch_set != NULL)
 		result->sets = lappend(result->sets, batch_set);

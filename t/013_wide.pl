@@ -163,13 +163,34 @@ sub differing_documents
 	return @bad;
 }
 
+# As verify_all(); but it reads several tables, and so may meet a deadlock with
+# somebody who locks several.
+sub verify
+{
+	my ($skip) = @_;
+	my @bad;
+	foreach my $sink (split /\n/, $node->safe_psql('postgres', 'SELECT sink FROM freshet.status ORDER BY sink::text'))
+	{
+		next if $sink eq ($skip // '');
+		my ($out, $err);
+		for my $try (1 .. 50)
+		{
+			$node->psql('postgres', "SELECT missing, unexpected FROM freshet.verify_sink('$sink')",
+				stdout => \$out, stderr => \$err);
+			last unless $err =~ /deadlock detected/;
+		}
+		push @bad, "$sink: $out$err" if $out ne '0|0';
+	}
+	return @bad;
+}
+
 sub exact
 {
 	my ($when) = @_;
 	wait_for_freshet($node);
 	is_deeply([ differing_documents() ], [], "$when: documents as written by hand");
 	is_deeply([ differing_sinks($node, 'postgres', \%rollups) ], [], "$when: sinks over them");
-	is_deeply([ verify_all($node) ], [], "$when: verify_sink()");
+	is_deeply([ verify() ], [], "$when: verify_sink()");
 	is($node->safe_psql('postgres', q{SELECT string_agg(sink || ': ' || coalesce(error, state), ', ')
 		FROM freshet.status WHERE state <> 'live'}), '', "$when: all live");
 	return;
@@ -315,7 +336,7 @@ foreach my $round (1 .. scaled(2))
 		$blows{$blow}->();
 	}
 	wait_for_worker($node);
-	is_deeply([ verify_all($node) ], [], "exact while others write, after crashes ($round)");
+	is_deeply([ verify() ], [], "exact while others write, after crashes ($round)");
 }
 end_writers('crashes', @background);
 exact('after crashes');
@@ -347,7 +368,7 @@ exact('caught up');
 # A fill by the second worker, beside writers
 # ---------------------------------------------------------------------------
 
-my $rows = scaled(10_000);
+my $rows = scaled(6_000);
 $node->safe_psql(
 	'postgres', qq{
 	ALTER SYSTEM SET "freshet.fill_threshold" = 0;
@@ -431,7 +452,7 @@ cmp_ok($progress, '>', 2, "freshet.progress showed rows, percent and time $progr
 cmp_ok($grew, '>', 1, 'rows grew on the way');
 is($half, 0, "nobody saw half a wide view in $looks looks");
 is($node->safe_psql('postgres', q{SELECT count(*) FROM slow WHERE doc->'s' = '1'}), '500', 'the slow one is complete');
-is_deeply([ verify_all($node, 'postgres', 'slow') ], [], 'exact while others write, after the fill');
+is_deeply([ verify('slow') ], [], 'exact while others write, after the fill');
 
 $node->safe_psql('postgres', q{SELECT freshet.drop_sink('slow')});
 
@@ -480,12 +501,12 @@ foreach my $fire (@fire)
 			q{SELECT count(*) = 0 FROM freshet.status WHERE state NOT IN ('live', 'catching up')}),
 		"$what: all live")
 	  or diag($node->safe_psql('postgres', 'SELECT sink, state, error FROM freshet.status'));
-	is_deeply([ verify_all($node) ], [], "$what: exact while others write");
+	is_deeply([ verify() ], [], "$what: exact while others write");
 }
 
 # more keys than memory for them
 $node->safe_psql('postgres', q{UPDATE products SET weight = coalesce(weight, 0) + 1; UPDATE many SET v = v + 1 WHERE id % 3 = 0});
-is_deeply([ verify_all($node) ], [], 'a product of many: exact while others write');
+is_deeply([ verify() ], [], 'a product of many: exact while others write');
 end_writers('fill', @background);
 exact('after a fill');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM freshet.progress'), '0', 'no progress is left');
