@@ -116,6 +116,37 @@ $node->safe_psql('postgres', q{SELECT freshet.rebuild_sink('b_extremes'), freshe
 is_deeply([ finish_background($load) ], [], 'writers go on');
 arrive('caught up with writers that go on');
 
+# tables get other files, in log that the worker has yet to read: those that
+# they had when their rows changed must not be looked into
+$node->safe_psql('postgres', q{
+	CREATE TABLE root (id int PRIMARY KEY, t text);
+	CREATE TABLE detail (id int PRIMARY KEY, root_id int, t text);
+	CREATE INDEX ON detail (root_id);
+	INSERT INTO root SELECT i, i FROM generate_series(1, 3000) i;
+	INSERT INTO detail SELECT i, i, i FROM generate_series(1, 3000) i;
+	CREATE TABLE filler (t text);
+	SELECT freshet.create_wide_view('wide', 'root',
+		'[{"table": "detail", "path": "details", "type": "array", "relation": [["id", "root_id"]]}]');
+	});
+$node->safe_psql('postgres', 'ANALYZE');
+wait_for_freshet($node);
+$worker = wait_for_worker($node);
+kill 'STOP', $worker;
+my $fill = q{INSERT INTO filler SELECT repeat('x', 100) FROM generate_series(1, 12000)};
+$node->safe_psql('postgres', $_) foreach (
+	'CREATE TABLE another (i int)',
+	$fill,
+	'UPDATE detail SET t = t || 1 WHERE id <= 20',
+	'UPDATE root SET t = t || 1 WHERE id <= 20',
+	$fill,
+	'UPDATE detail SET t = t || 1 WHERE id BETWEEN 21 AND 40',
+	$fill,
+	'VACUUM FULL detail',
+	'VACUUM FULL root');
+kill 'CONT', $worker;
+arrive('caught up with tables that were rewritten');
+$node->safe_psql('postgres', q{SELECT freshet.drop_sink('wide')});
+
 # crashes on the way
 foreach my $round (1 .. scaled(1))
 {
