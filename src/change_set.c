@@ -290,6 +290,22 @@ reserve(ChangeList *list, Size len)
 	return header;
 }
 
+/*
+ * A row that heap_form_tuple() made has the header of a value of the table's
+ * row type.  Some releases compare that type as it is now with the descriptor
+ * of the slot into which such a row is put; but a list is read when the table
+ * may have been altered.  So what is kept is a row of no type.
+ */
+static inline void
+copy_row(char *data, const HeapTupleData *tuple)
+{
+	HeapTupleHeader header = (HeapTupleHeader) data;
+
+	memcpy(data, tuple->t_data, tuple->t_len);
+	memset(&header->t_choice, 0, sizeof(header->t_choice));
+	ItemPointerSetInvalid(&header->t_ctid);
+}
+
 void
 change_list_add(ChangeList *list, ChangeKind kind, ChangeLayout *layout,
 				HeapTuple old, HeapTuple new)
@@ -307,9 +323,9 @@ change_list_add(ChangeList *list, ChangeKind kind, ChangeLayout *layout,
 	header->new_len = new_len;
 	data = (char *) header + MAXALIGN(sizeof(ChangeHeader));
 	if (old_len > 0)
-		memcpy(data, old->t_data, old_len);
+		copy_row(data, old);
 	if (new_len > 0)
-		memcpy(data + old_space, new->t_data, new_len);
+		copy_row(data + old_space, new);
 }
 
 void
