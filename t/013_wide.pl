@@ -425,14 +425,14 @@ my $last = 0;
 my $end = time() + 60;
 while (time() < $end)
 {
-	my ($building, $filler, $seen, $done, $rows_seen) = split /\|/, $node->safe_psql('postgres', q{
+	my ($building, $filler, $seen, $done, $rows_seen) = split(/\|/, $node->safe_psql('postgres', q{
 		SELECT (SELECT count(*) FROM freshet.status WHERE state <> 'live'),
 			(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'freshet filler'),
 			p.seen, p.done, (SELECT count(*) FROM slow)
 		FROM (SELECT count(*) AS seen, coalesce(max(rows_done), 0) AS done FROM freshet.progress
 			WHERE sink::text = 'slow' AND rows_done BETWEEN 0 AND 500 AND rows_total > 0
 				AND percent BETWEEN 0 AND 100 AND started_at <= now()
-				AND (rows_done = 0 OR eta BETWEEN started_at AND now() + interval '1 minute')) p}, -1);
+				AND (rows_done = 0 OR eta BETWEEN started_at AND now() + interval '1 minute')) p}), -1);
 	$looks++;
 	$fillers += $filler;
 	$progress += $seen;
