@@ -20,6 +20,8 @@
  */
 #include "freshet.h"
 
+#include <signal.h>
+
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
@@ -195,18 +197,26 @@ replication_slot_active(Oid dboid)
 	return active;
 }
 
-/* The latch is set even if the wake-up flag was set already. */
+/*
+ * The latch is set even if the wake-up flag was set already.  A worker that is
+ * making its slot may wait for transactions, and looks at no flag meanwhile.
+ */
 static void
 rouse_worker(WorkerSlot *slot, Oid dboid)
 {
 	Latch	   *latch;
+	pid_t		starting = 0;
 
 	shmem_wake_worker(dboid);
 	SpinLockAcquire(&slot->mutex);
 	latch = slot->latch;
+	if (slot->state == WORKER_STARTING)
+		starting = slot->pid;
 	SpinLockRelease(&slot->mutex);
 	if (latch != NULL)
 		SetLatch(latch);
+	if (starting != 0)
+		(void) kill(starting, SIGTERM);
 }
 
 /*

@@ -84,11 +84,29 @@ log_slot_is_usable(void)
 	return slot != NULL && !slot_has_lost_log(slot);
 }
 
+/*
+ * Decoding can begin only when the transactions that were running have ended,
+ * in all databases, which may take long.  To give up and to begin anew after
+ * the worker's lock_timeout would never come to an end on a server where some
+ * transaction is always running for longer.  Nobody waits for the worker
+ * here: it holds no lock.
+ */
+static int
+wait_without_limit(void)
+{
+	int			nestlevel = NewGUCNestLevel();
+
+	(void) set_config_option("lock_timeout", "0", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+							 0, false);
+	return nestlevel;
+}
+
 void
 log_slot_make(void)
 {
 	char		name[NAMEDATALEN];
 	LogicalDecodingContext *ctx;
+	int			nestlevel = wait_without_limit();
 
 	freshet_object_name(MyDatabaseId, name);
 	log_slot_allow_plugin();
@@ -108,6 +126,7 @@ log_slot_make(void)
 	InvalidateSystemCaches();
 
 	wait_for_running_transactions();
+	AtEOXact_GUC(false, nestlevel);
 }
 
 void
