@@ -443,9 +443,6 @@ GRANT SELECT ON freshet.status, freshet.progress, freshet.worker TO PUBLIC;
 -- The change stream
 --
 
--- Read by the output plugin under the snapshot of the change that it decodes.
-ALTER TABLE freshet.sink SET (user_catalog_table = true);
-
 CREATE FUNCTION freshet.stream_options(OUT slot_name name, OUT options text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'freshet_stream_options'

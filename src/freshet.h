@@ -32,6 +32,7 @@
 
 /* Bookkeeping columns of sinks begin with this. */
 #define FRESHET_COLUMN_PREFIX	"_freshet_"
+#define FRESHET_SINK_TRIGGER	"_freshet_refuse_write"
 #define FRESHET_ROWS_COLUMN		"_freshet_rows"
 #define FRESHET_STATE_COLUMN	"_freshet_state"
 #define FRESHET_KEY_COLUMN		"_freshet_key"

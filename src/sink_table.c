@@ -295,7 +295,7 @@ record_sink(Oid relid, Oid viewid, const SinkPlan *plan, bool with_data)
 static void
 refuse_writes(Oid relid)
 {
-	api_run(psprintf("CREATE TRIGGER _freshet_refuse_write "
+	api_run(psprintf("CREATE TRIGGER " FRESHET_SINK_TRIGGER " "
 					 "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
 					 "FOR EACH STATEMENT EXECUTE FUNCTION freshet.refuse_write()",
 					 api_relation_name(relid)));

@@ -10,9 +10,12 @@
  * come at any catalogue access; they only mark entries, which are made anew
  * when the next change of the relation comes.
  *
- * Sinks are known by freshet.sink, which is marked as a user's catalogue
- * table, so that it can be read under the historic snapshot of a change:
- * a sink is one from the first of its changes to the last.
+ * Sinks are known by the trigger that refuses to write to them: under the
+ * historic snapshot of a change, a sink is one from the first of its changes to
+ * the last, also when freshet has been dropped since.  (freshet.sink would have
+ * to be marked as a user's catalogue table to be read under one, and the server
+ * cannot decode, by any plugin, what was written to such a table before it was
+ * dropped.)
  *
  * Rights are different: they are those of now, see stream_rights.c.
  *
@@ -28,9 +31,7 @@
  */
 #include "freshet.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
@@ -38,7 +39,6 @@
 #include "catalog/pg_index.h"
 #include "miscadmin.h"
 #include "replication/origin.h"
-#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -221,33 +221,20 @@ check_rights(const StreamRelation *entry, Relation rel, List *ancestors)
  * Relations
  */
 
-/* Is there a row for it in freshet.sink? */
 static bool
-is_sink(Oid relid)
+is_sink(Relation rel)
 {
-	Oid			nsp = get_namespace_oid(FRESHET_SCHEMA, true);
-	Oid			catalog = OidIsValid(nsp) ? get_relname_relid("sink", nsp) : InvalidOid;
-	Relation	rel;
-	ScanKeyData key;
-	SysScanDesc scan;
-	bool		found;
-
-	if (!OidIsValid(catalog))
-		return false;
-	rel = table_open(catalog, AccessShareLock);
-	if (!RelationIsUsedAsCatalogTable(rel))
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
 	{
-		table_close(rel, AccessShareLock);
-		return false;
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+		char	   *schema;
+
+		if (strcmp(trigger->tgname, FRESHET_SINK_TRIGGER) != 0)
+			continue;
+		schema = get_namespace_name(get_func_namespace(trigger->tgfoid));
+		return schema != NULL && strcmp(schema, FRESHET_SCHEMA) == 0;
 	}
-	list_free(RelationGetIndexList(rel));
-	/* the first column is the key, see freshet--0.1.sql */
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, rel->rd_pkindex, OidIsValid(rel->rd_pkindex), NULL, 1, &key);
-	found = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
+	return false;
 }
 
 static bool
@@ -454,7 +441,7 @@ is_wanted(StreamState *state, StreamRelation *entry, Relation rel, List *ancesto
 	schema = get_namespace_name(RelationGetNamespace(rel));
 	if (schema == NULL || strcmp(schema, FRESHET_SCHEMA) == 0)
 		return false;
-	entry->is_sink = is_sink(relid);
+	entry->is_sink = is_sink(rel);
 	return matches_any(entry->is_sink ? state->options->sinks : state->options->tables, relid,
 					   ancestors);
 }

@@ -435,6 +435,30 @@ ok(!log_says($node, $warning, $offset), 'not over and over');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'tables_and_sinks'}),
 	'1', 'and not dropped');
 $node->safe_psql('postgres', q{SELECT pg_drop_replication_slot('tables_and_sinks')});
+
+# who is behind the end of freshet itself can still read what was before
+$node->safe_psql('postgres', 'CREATE DATABASE left_behind');
+$node->safe_psql('left_behind', $_) foreach (
+	'CREATE EXTENSION freshet',
+	'CREATE TABLE seen (id int PRIMARY KEY)',
+	q{SELECT pg_create_logical_replication_slot('left_behind', 'freshet')},
+	q{SELECT freshet.create_sink('counted', 'SELECT count(*) AS n FROM seen')},
+	q{SELECT freshet.wait('counted', '60 s')},
+	'INSERT INTO seen VALUES (1)',
+	q{SELECT freshet.wait('60 s')},
+	'DROP EXTENSION freshet CASCADE',
+	'INSERT INTO seen VALUES (2)');
+is( $node->safe_psql('left_behind',
+		q{SELECT data::jsonb->>'table', data::jsonb->'after' FROM pg_logical_slot_peek_changes('left_behind', NULL, NULL, 'batches', 'off')}),
+	'counted|{"n": 0}
+seen|{"id": 1}
+counted|{"n": 1}
+seen|{"id": 2}',
+	'changes from before DROP EXTENSION');
+is( $node->safe_psql('left_behind',
+		q{SELECT count(*) FROM pg_logical_slot_peek_changes('left_behind', NULL, NULL, 'sinks', '*', 'batches', 'off')}),
+	'2', 'and the sinks of then are sinks');
+$node->safe_psql('left_behind', q{SELECT pg_drop_replication_slot('left_behind')});
 $node->stop;
 
 done_testing();
