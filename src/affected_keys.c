@@ -19,7 +19,6 @@
  */
 #include "freshet.h"
 
-#include "catalog/pg_operator.h"
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -27,40 +26,9 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
-#include "utils/syscache.h"
 
 #include "api.h"
 #include "keyed.h"
-
-bool
-affected_keys_direct(const SinkPlan *plan, int n, AttrNumber *key_attnos)
-{
-	const KeyedNode *node = &plan->nodes[n];
-	const KeyedNode *root = &plan->nodes[0];
-
-	for (int k = 0; k < plan->nkeys; k++)
-	{
-		int			i;
-
-		for (i = 0; i < node->nrelated; i++)
-		{
-			const RelatedColumn *column = &node->related[i];
-
-			if (n == 0 && i == k)
-				break;
-			if (n > 0 && column->outer_node == 0 &&
-				column->outer_attno == root->related[k].attno &&
-				column->type == plan->keys[k].type &&
-				column->collation == plan->keys[k].collation &&
-				column->eqop == plan->keys[k].eqop)
-				break;
-		}
-		if (i == node->nrelated)
-			return false;
-		key_attnos[k] = node->related[i].attno;
-	}
-	return true;
-}
 
 static const char *
 column_name(const SinkPlan *plan, int n, AttrNumber attno)
@@ -68,24 +36,6 @@ column_name(const SinkPlan *plan, int n, AttrNumber attno)
 	Oid			relid = plan->sources[plan->nodes[n].source].relid;
 
 	return quote_identifier(get_attname(relid, attno, false));
-}
-
-/* "OPERATOR(schema.=)" */
-static char *
-operator_text(Oid opno)
-{
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
-	Form_pg_operator form;
-	char	   *result;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", opno);
-	form = (Form_pg_operator) GETSTRUCT(tuple);
-	result = psprintf("OPERATOR(%s.%s)",
-					  quote_identifier(get_namespace_name(form->oprnamespace)),
-					  NameStr(form->oprname));
-	ReleaseSysCache(tuple);
-	return result;
 }
 
 /*
@@ -98,7 +48,7 @@ typedef struct PathQuery
 	int			start;			/* the node whose values are given */
 	Bitmapset  *todo;
 	Bitmapset  *joined;
-	AttrNumber *key_attnos;		/* scratch for affected_keys_direct() */
+	AttrNumber *key_attnos;		/* scratch for plan_knows_root_key() */
 	StringInfoData select;
 	StringInfoData from;
 	StringInfoData where;
@@ -157,7 +107,7 @@ relate(PathQuery *path, int n)
 		else
 			appendStringInfo(&path->where, "n%d.%s", n,
 							 column_name(path->plan, n, column->attno));
-		appendStringInfo(&path->where, " %s n%d.%s", operator_text(column->eqop),
+		appendStringInfo(&path->where, " %s n%d.%s", api_operator(column->eqop),
 						 column->outer_node,
 						 column_name(path->plan, column->outer_node, column->outer_attno));
 		append_collation(path, column);
@@ -181,7 +131,7 @@ path_query(const SinkPlan *plan, int start)
 	{
 		path.todo = bms_del_member(path.todo, n);
 		if (n != start && path.select.len == 0 && bms_is_empty(path.todo) &&
-			affected_keys_direct(plan, n, path.key_attnos))
+			plan_knows_root_key(plan, n, path.key_attnos))
 		{
 			select_keys(&path, n);
 			break;

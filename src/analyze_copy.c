@@ -121,7 +121,7 @@ make_window_key(SinkPlan *plan)
 void
 analyze_copy(AnalyzeContext *ctx)
 {
-	SinkPlan  *plan = ctx->plan;
+	SinkPlan   *plan = ctx->plan;
 	ListCell   *lc;
 
 	plan->shape = SHAPE_COPY;

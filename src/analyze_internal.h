@@ -19,7 +19,7 @@
 typedef struct AnalyzeContext
 {
 	Query	   *query;
-	SinkPlan  *plan;
+	SinkPlan   *plan;
 	Index		source_rti;		/* 0: not seen yet */
 	Index		window_rti;		/* 0: no window */
 	List	   *conditions;		/* of WHERE and of ON, as written */

@@ -194,7 +194,7 @@ set_filter(AnalyzeContext *ctx, AggSpec *spec, const Aggref *agg)
 static int
 find_or_add_aggregate(AnalyzeContext *ctx, Aggref *agg)
 {
-	SinkPlan  *plan = ctx->plan;
+	SinkPlan   *plan = ctx->plan;
 	AggSpec    *spec;
 	ListCell   *lc;
 
@@ -246,7 +246,7 @@ static Node *
 group_mutator(Node *node, void *context)
 {
 	AnalyzeContext *ctx = context;
-	SinkPlan  *plan = ctx->plan;
+	SinkPlan   *plan = ctx->plan;
 	ListCell   *lc;
 
 	if (node == NULL)
@@ -303,7 +303,7 @@ approximate_walker(Node *node, SinkPlan *plan)
 static void
 make_outputs(AnalyzeContext *ctx)
 {
-	SinkPlan  *plan = ctx->plan;
+	SinkPlan   *plan = ctx->plan;
 	ListCell   *lc;
 
 	foreach(lc, ctx->query->targetList)

@@ -32,6 +32,9 @@ extern void api_tie_definition(Oid relid, Oid viewid);
 /* Quoted, with its schema. */
 extern char *api_relation_name(Oid relid);
 
+/* An operator in an expression: "OPERATOR(schema.=)". */
+extern char *api_operator(Oid opno);
+
 /* Run a command as the current user. */
 extern void api_run(const char *command);
 

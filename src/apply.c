@@ -46,7 +46,7 @@
 static bool
 is_key_index(SinkWriter *writer, Relation index)
 {
-	SinkPlan  *plan = writer->sink->plan;
+	SinkPlan   *plan = writer->sink->plan;
 	Form_pg_index form = index->rd_index;
 
 	if (!form->indisunique || !form->indisvalid || !form->indimmediate ||
@@ -140,7 +140,7 @@ SinkWriter *
 writer_open(Sink *sink, ChangeSet *emit)
 {
 	SinkWriter *writer = palloc0(sizeof(SinkWriter));
-	SinkPlan  *plan = sink->plan;
+	SinkPlan   *plan = sink->plan;
 
 	writer->sink = sink;
 	writer->emit = sink->has_dependants ? emit : NULL;
@@ -204,6 +204,17 @@ writer_make_visible(void)
 {
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
+}
+
+bool
+writer_sink_is_empty(SinkWriter *writer)
+{
+	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
+	bool		empty = !table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot);
+
+	table_endscan(scan);
+	ExecClearTuple(writer->old_slot);
+	return empty;
 }
 
 /* The one row of a sink without a key. */

@@ -71,6 +71,9 @@ extern void writer_make_visible(void);
  */
 extern bool writer_find(SinkWriter *writer, const Datum *keys, const bool *nulls);
 
+/* Does the transaction see no row of the sink?  Clears old_slot. */
+extern bool writer_sink_is_empty(SinkWriter *writer);
+
 /* Fetch a row that writer_find() or writer_insert() gave the TID of. */
 extern bool writer_fetch(SinkWriter *writer, ItemPointer tid);
 

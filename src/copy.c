@@ -43,7 +43,7 @@ typedef struct Copy
 {
 	RowConsumer consumer;
 	Sink	   *sink;
-	SinkPlan  *plan;
+	SinkPlan   *plan;
 	List	   *leaves;
 	MemoryContext context;
 	MemoryContext row_context;	/* of the table and the rows */

@@ -45,7 +45,7 @@ freshet_create_sink(PG_FUNCTION_ARGS)
 {
 	RangeVar   *rv;
 	Query	   *query;
-	SinkPlan  *plan;
+	SinkPlan   *plan;
 	bool		with_data = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
 
 	check_arguments(fcinfo);

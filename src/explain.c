@@ -19,13 +19,7 @@
 
 #include "analyze.h"
 #include "analyze_internal.h"
-
-static char *
-table_name(Oid relid)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
-}
+#include "api.h"
 
 /* Column names of the sink, separated by commas. */
 static char *
@@ -123,7 +117,7 @@ identity_line(const SinkPlan *plan)
 	appendStringInfoString(&buf, "replica identity: must be set to FULL for ");
 	foreach(lc, insufficient)
 		appendStringInfo(&buf, "%s%s", lc == list_head(insufficient) ? "" : ", ",
-						 table_name(lfirst_oid(lc)));
+						 api_relation_name(lfirst_oid(lc)));
 	return buf.data;
 }
 
@@ -154,7 +148,7 @@ List *
 analyze_explain(const Query *query)
 {
 	AnalyzeContext ctx;
-	SinkPlan  *plan;
+	SinkPlan   *plan;
 	List	   *lines = NIL;
 	int			i;
 
@@ -163,7 +157,7 @@ analyze_explain(const Query *query)
 
 	lines = lappend(lines, pstrdup("strategy: delta, each change is folded into the sink "
 								   "without running the query"));
-	lines = lappend(lines, psprintf("source: %s%s", table_name(plan->sources[0].relid),
+	lines = lappend(lines, psprintf("source: %s%s", api_relation_name(plan->sources[0].relid),
 									get_rel_relkind(plan->sources[0].relid) == RELKIND_PARTITIONED_TABLE ?
 									" (partitioned)" : ""));
 	lines = lappend(lines, shape_line(plan));

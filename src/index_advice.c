@@ -224,28 +224,6 @@ own_side(const SinkPlan *plan, const KeyedNode *node)
 	return wanted;
 }
 
-/* Do the lookup's own columns tell the root's key? */
-static bool
-knows_root_key(const SinkPlan *plan, const KeyedNode *node)
-{
-	const KeyedNode *root = &plan->nodes[0];
-
-	for (int k = 0; k < plan->nkeys; k++)
-	{
-		bool		found = false;
-
-		for (int i = 0; i < node->nrelated; i++)
-			found |= node->related[i].outer_node == 0 &&
-				node->related[i].outer_attno == root->related[k].attno &&
-				node->related[i].type == plan->keys[k].type &&
-				node->related[i].collation == plan->keys[k].collation &&
-				node->related[i].eqop == plan->keys[k].eqop;
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
 /* Index on the enclosing table: from a row of the lookup to the elements. */
 static Wanted *
 outer_side(const SinkPlan *plan, const KeyedNode *node)
@@ -286,6 +264,7 @@ compare_width(const ListCell *a, const ListCell *b)
 void
 index_advice(const SinkPlan *plan, bool create)
 {
+	AttrNumber *key_attnos = palloc(plan->nkeys * sizeof(AttrNumber));
 	List	   *wanted = NIL;
 	List	   *named = NIL;
 	ListCell   *lc;
@@ -293,7 +272,7 @@ index_advice(const SinkPlan *plan, bool create)
 	for (int i = 1; i < plan->nnodes; i++)
 	{
 		wanted = lappend(wanted, own_side(plan, &plan->nodes[i]));
-		if (!knows_root_key(plan, &plan->nodes[i]))
+		if (!plan_knows_root_key(plan, i, key_attnos))
 			wanted = lappend(wanted, outer_side(plan, &plan->nodes[i]));
 	}
 	foreach(lc, wanted)

@@ -301,7 +301,7 @@ open_node(Keyed *keyed, int n)
 	NodeState  *state = &keyed->nodes[n];
 
 	state->key_attnos = palloc(keyed->plan->nkeys * sizeof(AttrNumber));
-	state->direct = affected_keys_direct(keyed->plan, n, state->key_attnos);
+	state->direct = plan_knows_root_key(keyed->plan, n, state->key_attnos);
 	state->related.nkeys = node->nrelated;
 	state->related.keys = palloc(node->nrelated * sizeof(KeySpec));
 	for (int i = 0; i < node->nrelated; i++)

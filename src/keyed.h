@@ -95,8 +95,6 @@ extern bool keyed_memory_full(Keyed *keyed);
 
 /* affected_keys.c */
 
-/* Can a row of the node be told the key from its own columns?  See NodeState. */
-extern bool affected_keys_direct(const SinkPlan *plan, int node, AttrNumber *key_attnos);
 /* Add to keyed->keys what the values collected for a node lead to. */
 extern void affected_keys_find(Keyed *keyed, int node);
 

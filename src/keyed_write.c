@@ -133,16 +133,14 @@ static void
 append_key_condition(StringInfo sql, const KeySpec *key, const char *column, int i,
 					 bool with_nulls)
 {
-	const char *schema = get_namespace_name(get_func_namespace(get_opcode(key->eqop)));
-	const char *name = get_opname(key->eqop);
+	const char *op = api_operator(key->eqop);
 
 	appendStringInfoString(sql, i > 0 ? " AND " : "");
 	if (with_nulls)
-		appendStringInfo(sql, "(%s OPERATOR(%s.%s) k.k%d OR (%s IS NULL AND k.k%d IS NULL))",
-						 column, quote_identifier(schema), name, i + 1, column, i + 1);
+		appendStringInfo(sql, "(%s %s k.k%d OR (%s IS NULL AND k.k%d IS NULL))", column, op, i + 1,
+						 column, i + 1);
 	else
-		appendStringInfo(sql, "%s OPERATOR(%s.%s) k.k%d", column, quote_identifier(schema), name,
-						 i + 1);
+		appendStringInfo(sql, "%s %s k.k%d", column, op, i + 1);
 }
 
 static char *
@@ -251,17 +249,6 @@ keyed_write_keys(Keyed *keyed)
  * Everything
  */
 
-static bool
-sink_is_empty(SinkWriter *writer)
-{
-	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
-	bool		empty = !table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot);
-
-	table_endscan(scan);
-	ExecClearTuple(writer->old_slot);
-	return empty;
-}
-
 /* The keys of the sink's rows. */
 static void
 stored_keys(Keyed *keyed, KeyRows *rows)
@@ -270,13 +257,7 @@ stored_keys(Keyed *keyed, KeyRows *rows)
 	SinkPlan   *plan = keyed->plan;
 	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
 
-	rows->desc = CreateTemplateTupleDesc(plan->nkeys);
-	for (int i = 0; i < plan->nkeys; i++)
-	{
-		TupleDescInitEntry(rows->desc, i + 1, psprintf("k%d", i + 1), plan->keys[i].type,
-						   plan->keys[i].typmod, 0);
-		TupleDescInitEntryCollation(rows->desc, i + 1, plan->keys[i].collation);
-	}
+	rows->desc = key_set_desc(keyed, &keyed->keys);
 	rows->count = 0;
 	rows->store = tuplestore_begin_heap(true, false, work_mem);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot))
@@ -314,7 +295,7 @@ keyed_write_all(Keyed *keyed, SinkStats *stats)
 	key_set_forget(&keyed->keys);
 
 	begin_writing(&writing, keyed);
-	writing.fresh = sink_is_empty(keyed->writer);
+	writing.fresh = writer_sink_is_empty(keyed->writer);
 	writing.stats = stats;
 	/* none can be assigned within a parallel query */
 	(void) GetCurrentTransactionId();

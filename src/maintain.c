@@ -40,13 +40,6 @@
 bool		maintain_all_anew = false;
 Oid			maintain_current_sink = InvalidOid;
 
-/* A sink that is being maintained. */
-typedef struct SinkRun
-{
-	Sink	   *sink;
-	Run		   *run;
-} SinkRun;
-
 void
 maintain_set_interest(List *sinks)
 {
@@ -212,31 +205,29 @@ count_filled(Sink *sink)
 	SpinLockRelease(&MyWorkerSlot->mutex);
 }
 
-static SinkRun *
+static Run *
 find_run(Batch *batch, Sink *sink)
 {
 	ListCell   *lc;
 
 	foreach(lc, batch->runs)
 	{
-		if (((SinkRun *) lfirst(lc))->sink == sink)
+		if (run_sink(lfirst(lc)) == sink)
 			return lfirst(lc);
 	}
 	return NULL;
 }
 
-static SinkRun *
+static Run *
 get_run(Batch *batch, Sink *sink, List *leaves)
 {
-	SinkRun    *run = find_run(batch, sink);
+	Run		   *run = find_run(batch, sink);
 
 	if (run == NULL)
 	{
 		MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
 
-		run = palloc(sizeof(SinkRun));
-		run->sink = sink;
-		run->run = run_begin(sink, leaves, batch->emitted);
+		run = run_begin(sink, leaves, batch->emitted);
 		batch->runs = lappend(batch->runs, run);
 		MemoryContextSwitchTo(oldcontext);
 	}
@@ -244,28 +235,29 @@ get_run(Batch *batch, Sink *sink, List *leaves)
 }
 
 static void
-finish_run(Batch *batch, SinkRun *run)
+finish_run(Batch *batch, Run *run)
 {
+	Sink	   *sink = run_sink(run);
 	MaintainResult result;
 
-	maintain_current_sink = run->sink->relid;
-	run_finish(run->run, &result);
-	count_changes(run->sink, &result);
+	maintain_current_sink = sink->relid;
+	batch->runs = list_delete_ptr(batch->runs, run);
+	run_finish(run, &result);	/* frees it */
+	count_changes(sink, &result);
 	batch->changes += result.changes;
 	batch->written += result.inserted + result.updated + result.deleted;
-	batch->runs = list_delete_ptr(batch->runs, run);
 	maintain_current_sink = InvalidOid;
 }
 
 static void
 discard_run(Batch *batch, Sink *sink)
 {
-	SinkRun    *run = find_run(batch, sink);
+	Run		   *run = find_run(batch, sink);
 
 	if (run == NULL)
 		return;
-	run_discard(run->run);
 	batch->runs = list_delete_ptr(batch->runs, run);
+	run_discard(run);
 }
 
 /* Finish the runs of sinks up to this level. */
@@ -277,9 +269,9 @@ finish_runs(Batch *batch, int level)
 
 	foreach(lc, runs)
 	{
-		SinkRun    *run = lfirst(lc);
+		Run		   *run = lfirst(lc);
 
-		if (run->sink->level <= level)
+		if (run_sink(run)->level <= level)
 			finish_run(batch, run);
 	}
 	list_free(runs);
@@ -318,7 +310,7 @@ go_on_filling(Sink *sink, Batch *batch, List *leaves, List *attached)
 	}
 	store_leaves(sink, leaves, attached);
 	for (int i = 0; i < sink->plan->nsources; i++)
-		run_feed(list_make1(get_run(batch, sink, leaves)->run), sink->plan->sources[i].relid,
+		run_feed(list_make1(get_run(batch, sink, leaves)), sink->plan->sources[i].relid,
 				 backfill_kept(sink->plan->sources[i].relid), &maintain_current_sink);
 	finish_run(batch, find_run(batch, sink));
 	count_filled(sink);
@@ -386,7 +378,7 @@ fill_sink(Sink *sink, Batch *batch, List *leaves, List *attached)
 			sink_set_state(sink, SINK_BUILDING, NULL);
 		return;
 	}
-	run_fill(get_run(batch, sink, leaves)->run, backfill_begin(sink));
+	run_fill(get_run(batch, sink, leaves), backfill_begin(sink));
 	finish_run(batch, find_run(batch, sink));
 	count_filled(sink);
 	backfill_end(sink);
@@ -481,10 +473,10 @@ readers_of(Batch *batch, Oid source)
 
 	foreach(lc, batch->hungry)
 	{
-		SinkRun    *run = lfirst(lc);
+		Run		   *run = lfirst(lc);
 
-		if (plan_find_source(run->sink->plan, source) >= 0)
-			runs = lappend(runs, run->run);
+		if (plan_find_source(run_sink(run)->plan, source) >= 0)
+			runs = lappend(runs, run);
 	}
 	return runs;
 }
@@ -498,7 +490,7 @@ feed_runs(Batch *batch)
 
 	foreach(lc, batch->hungry)
 	{
-		SinkPlan   *plan = ((SinkRun *) lfirst(lc))->sink->plan;
+		SinkPlan   *plan = run_sink(lfirst(lc))->plan;
 
 		for (int i = 0; i < plan->nsources; i++)
 		{

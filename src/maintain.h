@@ -27,7 +27,7 @@ typedef struct Batch
 	bool		last_part;
 	TimestampTz newest_commit;
 	XLogRecPtr	end;			/* decoded up to here */
-	List	   *runs;			/* those open, of maintain.c */
+	List	   *runs;			/* Run *, those open */
 	List	   *hungry;			/* those of them to be fed the part */
 	List	   *unknown;		/* OIDs of sinks whose source changed in a way
 								 * that the log does not tell */

@@ -22,6 +22,36 @@ plan_find_source(const SinkPlan *plan, Oid relid)
 	return -1;
 }
 
+bool
+plan_knows_root_key(const SinkPlan *plan, int n, AttrNumber *key_attnos)
+{
+	const KeyedNode *node = &plan->nodes[n];
+	const KeyedNode *root = &plan->nodes[0];
+
+	for (int k = 0; k < plan->nkeys; k++)
+	{
+		int			i;
+
+		for (i = 0; i < node->nrelated; i++)
+		{
+			const RelatedColumn *column = &node->related[i];
+
+			if (n == 0 && i == k)
+				break;
+			if (n > 0 && column->outer_node == 0 &&
+				column->outer_attno == root->related[k].attno &&
+				column->type == plan->keys[k].type &&
+				column->collation == plan->keys[k].collation &&
+				column->eqop == plan->keys[k].eqop)
+				break;
+		}
+		if (i == node->nrelated)
+			return false;
+		key_attnos[k] = node->related[i].attno;
+	}
+	return true;
+}
+
 static bool
 window_var_walker(Node *node, void *context)
 {

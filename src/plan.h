@@ -205,6 +205,13 @@ typedef struct SinkPlan
 /* The index of a relation among the sources, or -1. */
 extern int	plan_find_source(const SinkPlan *plan, Oid relid);
 
+/*
+ * WIDE_VIEW: are the root's key columns among the related ones of a node (or is
+ * it the root)?  Then key_attnos receives its own columns that equal them, key
+ * by key, and what a row of the node affects needs no look-up.
+ */
+extern bool plan_knows_root_key(const SinkPlan *plan, int node, AttrNumber *key_attnos);
+
 /* Does an expression, or a list of them, refer to the row's window? */
 extern bool plan_uses_window(const void *node);
 

@@ -56,7 +56,7 @@ static void rollup_truncate(RowConsumer *consumer, int source);
 static void
 compile_input(Rollup *rollup)
 {
-	SinkPlan  *plan = rollup->plan;
+	SinkPlan   *plan = rollup->plan;
 	List	   *exprs = NIL;
 
 	for (int i = 0; i < plan->nkeys; i++)
@@ -89,7 +89,7 @@ compile_input(Rollup *rollup)
 static void
 compile_output(Rollup *rollup)
 {
-	SinkPlan  *plan = rollup->plan;
+	SinkPlan   *plan = rollup->plan;
 	TupleDesc	desc = CreateTemplateTupleDesc(plan->nkeys + plan->naggs);
 	List	   *tlist = NIL;
 	AttrNumber	attno = 1;
@@ -174,7 +174,7 @@ rollup_close(RowConsumer *consumer, MaintainResult *result)
 static void
 load_group(Rollup *rollup, RollupGroup *group)
 {
-	SinkPlan  *plan = rollup->plan;
+	SinkPlan   *plan = rollup->plan;
 	bool		isnull;
 
 	group->stored = true;
@@ -406,7 +406,7 @@ rollup_truncate(RowConsumer *consumer, int source)
 static void
 compute_row(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
 {
-	SinkPlan  *plan = rollup->plan;
+	SinkPlan   *plan = rollup->plan;
 	TupleTableSlot *slot = rollup->result_slot;
 	TupleTableSlot *out;
 

@@ -36,7 +36,7 @@ typedef struct Rollup
 {
 	RowConsumer consumer;		/* first: it is what the feed knows */
 	Sink	   *sink;
-	SinkPlan  *plan;
+	SinkPlan   *plan;
 	List	   *leaves;
 	MemoryContext context;		/* of the whole */
 	MemoryContext group_context;	/* of the groups and their states */

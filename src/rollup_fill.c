@@ -301,18 +301,6 @@ insert_group(Rollup *rollup, RollupGroup *scratch, MemoryContext context, TupleT
 	MemoryContextReset(context);
 }
 
-static bool
-sink_is_empty(Rollup *rollup)
-{
-	SinkWriter *writer = rollup->writer;
-	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
-	bool		empty = !table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot);
-
-	table_endscan(scan);
-	ExecClearTuple(writer->old_slot);
-	return empty;
-}
-
 /*
  * Each group comes once, so that an empty sink, and one whose rows were
  * deleted because the groups take too much memory, can only get new rows.
@@ -326,7 +314,7 @@ take_groups(Rollup *rollup, Tuplestorestate *store, TupleDesc desc)
 	RollupGroup *scratch = palloc0(rollup->group_size);
 	bool		more = tuplestore_gettupleslot(store, true, false, slot);
 
-	if (rollup->plan->nkeys > 0 && sink_is_empty(rollup))
+	if (rollup->plan->nkeys > 0 && writer_sink_is_empty(rollup->writer))
 		rollup->fresh = false;
 	for (; more && rollup->fresh; more = tuplestore_gettupleslot(store, true, false, slot))
 	{
@@ -370,7 +358,7 @@ static void
 adopt_rows(Rollup *rollup)
 {
 	SinkWriter *writer = rollup->writer;
-	SinkPlan  *plan = rollup->plan;
+	SinkPlan   *plan = rollup->plan;
 	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot))
@@ -399,7 +387,7 @@ void
 rollup_fill(RowConsumer *consumer, SinkStats *stats)
 {
 	Rollup	   *rollup = (Rollup *) consumer;
-	SinkPlan  *plan = rollup->plan;
+	SinkPlan   *plan = rollup->plan;
 
 	rollup->fresh = true;
 	if (plan->window == NULL && get_rel_relkind(plan->sources[0].relid) != RELKIND_PARTITIONED_TABLE)

@@ -60,6 +60,12 @@ run_begin(Sink *sink, List *leaves, ChangeSet *emit)
 	return run;
 }
 
+Sink *
+run_sink(const Run *run)
+{
+	return run->sink;
+}
+
 void
 run_fill(Run *run, SinkStats *stats)
 {

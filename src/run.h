@@ -44,6 +44,9 @@ typedef struct Run Run;
  */
 extern Run *run_begin(Sink *sink, List *leaves, ChangeSet *emit);
 
+/* The sink that it maintains. */
+extern Sink *run_sink(const Run *run);
+
 /* Compute the sink anew from the sources' rows; stats may be NULL. */
 extern void run_fill(Run *run, SinkStats *stats);
 

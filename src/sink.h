@@ -50,7 +50,7 @@ typedef struct Sink
 	/* derived */
 	MemoryContext context;
 	bool		planned;		/* plan and what follows are filled in */
-	SinkPlan  *plan;
+	SinkPlan   *plan;
 	Oid			owner;			/* of the table: writing runs as it */
 	Oid			definer;		/* of the view: the definition runs as it */
 	struct KeyedQueries *keyed_queries; /* see keyed.h */

@@ -138,7 +138,6 @@ typedef struct StreamState
 	StreamRow	new_row;
 	int			skipped;		/* changes since the last sign of life */
 
-	bool		session_settings;	/* set for the session, not a nest level */
 	int			settings_level;
 } StreamState;
 

@@ -48,16 +48,15 @@
 #include "access/nbtree.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
-#include "catalog/pg_operator.h"
 #include "commands/defrem.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
-#include "utils/syscache.h"
 #include "utils/typcache.h"
 
+#include "api.h"
 #include "wide_view_sql.h"
 
 static void append_lookup(StringInfo sql, const WideNode *node);
@@ -80,13 +79,6 @@ column_ref(const WideNode *node, AttrNumber attno)
 	return psprintf("%s.%s", table_alias(node), quote_identifier(wide_column_name(node, attno)));
 }
 
-static char *
-table_name(Oid relid)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
-}
-
 /* table t, LATERAL (SELECT the columns and lookups of an element) e */
 static void
 append_from(StringInfo sql, const WideNode *node)
@@ -95,7 +87,7 @@ append_from(StringInfo sql, const WideNode *node)
 	ListCell   *lc;
 
 	check_stack_depth();
-	appendStringInfo(sql, " FROM %s %s, LATERAL (SELECT ", table_name(node->relid),
+	appendStringInfo(sql, " FROM %s %s, LATERAL (SELECT ", api_relation_name(node->relid),
 					 table_alias(node));
 	foreach(lc, node->columns)
 	{
@@ -123,22 +115,6 @@ attribute(const WideNode *node, AttrNumber attno)
 	return TupleDescAttr(node->desc, attno - 1);
 }
 
-static char *
-operator_name(Oid opno)
-{
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
-	Form_pg_operator form;
-	char	   *result;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", opno);
-	form = (Form_pg_operator) GETSTRUCT(tuple);
-	result = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
-					  NameStr(form->oprname));
-	ReleaseSysCache(tuple);
-	return result;
-}
-
 /* An index on either column must be able to serve: own = outer, as they are. */
 static void
 append_relation(StringInfo sql, const WideNode *node)
@@ -154,7 +130,7 @@ append_relation(StringInfo sql, const WideNode *node)
 												related->outer_attno)->attcollation;
 
 		appendStringInfo(sql, "%s%s %s %s", separator, column_ref(node, related->attno),
-						 operator_name(related->eqop),
+						 api_operator(related->eqop),
 						 column_ref(related->outer, related->outer_attno));
 		if (own_collation != outer_collation && OidIsValid(own_collation) &&
 			OidIsValid(outer_collation))
