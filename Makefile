@@ -50,7 +50,7 @@ $(PGXS_TARGETS):
 else
 
 MODULE_big = freshet
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(filter-out src/tail/%,$(wildcard src/*.c src/*/*.c))))
 EXTENSION = freshet
 DATA = freshet--0.1.sql
 PGFILEDESC = "freshet - tables kept equal to queries"
@@ -69,7 +69,8 @@ ISOLATION_OPTS = --load-extension=freshet
 TAP_TESTS = $(if $(wildcard t/*.pl),1)
 
 WERROR ?= -Werror
-PG_CPPFLAGS = -I$(srcdir)/src -MMD -MP
+ROOMS = base compile catalog maintain engine api stream
+PG_CPPFLAGS = $(addprefix -I$(srcdir)/src/,$(ROOMS)) -MMD -MP
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-clobbered $(WERROR)
 SHLIB_LINK = -lcjson
