@@ -69,8 +69,7 @@ ISOLATION_OPTS = --load-extension=freshet
 TAP_TESTS = $(if $(wildcard t/*.pl),1)
 
 WERROR ?= -Werror
-ROOMS = base compile catalog maintain engine api stream
-PG_CPPFLAGS = $(addprefix -I$(srcdir)/src/,$(ROOMS)) -MMD -MP
+PG_CPPFLAGS = -I$(srcdir)/src -MMD -MP
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-clobbered $(WERROR)
 SHLIB_LINK = -lcjson

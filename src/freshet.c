@@ -13,7 +13,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -22,10 +22,10 @@
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 
-#include "database_ddl.h"
-#include "guc.h"
-#include "launcher.h"
-#include "shmem.h"
+#include "base/guc.h"
+#include "base/shmem.h"
+#include "engine/database_ddl.h"
+#include "engine/launcher.h"
 
 PG_MODULE_MAGIC;
 

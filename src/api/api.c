@@ -13,7 +13,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -42,9 +42,9 @@
 #include "utils/resowner.h"
 #include "utils/syscache.h"
 
-#include "analyze.h"
 #include "api.h"
-#include "sink_catalog.h"
+#include "catalog/sink_catalog.h"
+#include "compile/analyze.h"
 
 PG_FUNCTION_INFO_V1(freshet_drop_sink);
 PG_FUNCTION_INFO_V1(freshet_pause_sink);

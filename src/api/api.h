@@ -13,8 +13,8 @@
 #include "datatype/timestamp.h"
 #include "storage/lockdefs.h"
 
-#include "shmem.h"
-#include "sink.h"
+#include "base/shmem.h"
+#include "catalog/sink.h"
 
 /* Lock the table of a sink and read the sink; an error if it is none or the
  * current user does not own it. */

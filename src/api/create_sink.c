@@ -9,15 +9,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 
-#include "analyze.h"
-#include "shmem.h"
+#include "base/shmem.h"
+#include "compile/analyze.h"
 #include "sink_table.h"
 
 PG_FUNCTION_INFO_V1(freshet_create_sink);

@@ -13,19 +13,19 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "analyze.h"
-#include "index_advice.h"
-#include "shmem.h"
+#include "base/shmem.h"
+#include "compile/analyze.h"
+#include "compile/index_advice.h"
+#include "compile/wide_view_spec.h"
+#include "compile/wide_view_sql.h"
 #include "sink_table.h"
-#include "wide_view_spec.h"
-#include "wide_view_sql.h"
 
 PG_FUNCTION_INFO_V1(freshet_create_wide_view);
 

@@ -6,7 +6,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
@@ -21,7 +21,7 @@
 #include "utils/rel.h"
 
 #include "api.h"
-#include "sink_catalog.h"
+#include "catalog/sink_catalog.h"
 
 PG_FUNCTION_INFO_V1(freshet_refuse_write);
 PG_FUNCTION_INFO_V1(freshet_on_sql_drop);

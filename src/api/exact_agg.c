@@ -13,7 +13,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/table.h"
 #include "catalog/namespace.h"
@@ -26,8 +26,8 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
-#include "accum.h"
 #include "exact_agg.h"
+#include "maintain/accum.h"
 
 PG_FUNCTION_INFO_V1(freshet_exact_accum);
 PG_FUNCTION_INFO_V1(freshet_exact_accum_real);

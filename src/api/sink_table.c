@@ -21,7 +21,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -45,10 +45,10 @@
 #include "utils/regproc.h"
 #include "utils/varlena.h"
 
-#include "analyze.h"
 #include "api.h"
-#include "shmem.h"
-#include "sink_catalog.h"
+#include "base/shmem.h"
+#include "catalog/sink_catalog.h"
+#include "compile/analyze.h"
 #include "sink_table.h"
 
 /* Pages of a sink leave room for the new versions of their rows. */

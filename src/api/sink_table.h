@@ -12,7 +12,7 @@
 
 #include "nodes/primnodes.h"
 
-#include "plan.h"
+#include "compile/plan.h"
 
 /* May a sink be made here and now?  function names the caller in errors. */
 extern void sink_table_check_call(const char *function);

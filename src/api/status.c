@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
@@ -22,7 +22,7 @@
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
-#include "shmem.h"
+#include "base/shmem.h"
 
 PG_FUNCTION_INFO_V1(freshet_sink_stats);
 PG_FUNCTION_INFO_V1(freshet_worker_stats);

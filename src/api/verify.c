@@ -30,7 +30,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/htup_details.h"
 #include "access/transam.h"
@@ -56,7 +56,7 @@
 #include "utils/timestamp.h"
 
 #include "api.h"
-#include "sink_catalog.h"
+#include "catalog/sink_catalog.h"
 #include "verify.h"
 
 #define WORKER_PATIENCE_MS	5000

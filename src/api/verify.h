@@ -13,8 +13,8 @@
 
 #include "utils/snapshot.h"
 
-#include "shmem.h"
-#include "sink.h"
+#include "base/shmem.h"
+#include "catalog/sink.h"
 
 /*
  * For the worker.  A batch begins with verify_pending(), before its snapshot

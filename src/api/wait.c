@@ -16,7 +16,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
@@ -32,7 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "api.h"
-#include "sink_catalog.h"
+#include "catalog/sink_catalog.h"
 
 /* How long to sleep before looking again at what nobody announces. */
 #define LOOK_AGAIN_MS	1000

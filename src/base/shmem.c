@@ -18,9 +18,9 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
-#include "consumers.h"
 #include "guc.h"
 #include "shmem.h"
+#include "stream/consumers.h"
 
 FreshetShared *FreshetState = NULL;
 

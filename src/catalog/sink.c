@@ -22,7 +22,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -40,9 +40,9 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "analyze.h"
+#include "compile/analyze.h"
+#include "engine/worker.h"
 #include "sink_catalog.h"
-#include "worker.h"
 
 /* Counted by the callbacks; never zero once they are registered. */
 static uint64 invalidations = 1;

@@ -13,7 +13,7 @@
 #include "nodes/pg_list.h"
 #include "utils/guc.h"
 
-#include "plan.h"
+#include "compile/plan.h"
 
 typedef enum SinkState
 {

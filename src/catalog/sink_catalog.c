@@ -22,7 +22,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -40,7 +40,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "shmem.h"
+#include "base/shmem.h"
 #include "sink_catalog.h"
 
 /* Attribute numbers; freshet--0.1.sql makes the tables. */

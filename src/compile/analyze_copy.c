@@ -9,7 +9,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/table.h"
 #include "nodes/nodeFuncs.h"

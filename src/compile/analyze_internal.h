@@ -8,7 +8,7 @@
 #ifndef FRESHET_ANALYZE_INTERNAL_H
 #define FRESHET_ANALYZE_INTERNAL_H
 
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "plan.h"
 

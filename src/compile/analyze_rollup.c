@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"

@@ -17,7 +17,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/nbtree.h"
 #include "access/table.h"

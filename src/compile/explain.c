@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -19,7 +19,7 @@
 
 #include "analyze.h"
 #include "analyze_internal.h"
-#include "api.h"
+#include "api/api.h"
 
 /* Column names of the sink, separated by commas. */
 static char *

@@ -18,7 +18,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -35,7 +35,7 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
-#include "api.h"
+#include "api/api.h"
 #include "index_advice.h"
 
 /* An index wanted. */

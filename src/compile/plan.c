@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "nodes/nodeFuncs.h"
 

@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/sysattr.h"
 #include "access/table.h"

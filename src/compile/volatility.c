@@ -19,7 +19,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/htup_details.h"
 #include "access/transam.h"

@@ -22,7 +22,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include <cjson/cJSON.h>
 

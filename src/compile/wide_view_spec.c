@@ -21,7 +21,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

@@ -43,7 +43,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/nbtree.h"
 #include "catalog/namespace.h"
@@ -56,7 +56,7 @@
 #include "utils/ruleutils.h"
 #include "utils/typcache.h"
 
-#include "api.h"
+#include "api/api.h"
 #include "wide_view_sql.h"
 
 static void append_lookup(StringInfo sql, const WideNode *node);

@@ -24,7 +24,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/table.h"
 #include "access/tableam.h"
@@ -46,11 +46,11 @@
 #include "utils/timestamp.h"
 
 #include "backfill.h"
-#include "change_set.h"
-#include "run.h"
-#include "feed.h"
-#include "guc.h"
+#include "base/guc.h"
 #include "launcher.h"
+#include "maintain/change_set.h"
+#include "maintain/feed.h"
+#include "maintain/run.h"
 #include "worker.h"
 
 /* How long a filler may take to start. */

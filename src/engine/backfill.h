@@ -13,8 +13,8 @@
 #include "nodes/pg_list.h"
 #include "utils/snapshot.h"
 
-#include "shmem.h"
-#include "sink.h"
+#include "base/shmem.h"
+#include "catalog/sink.h"
 
 /* Report a fill in freshet.progress until backfill_end(); may be NULL. */
 extern SinkStats *backfill_begin(Sink *sink);

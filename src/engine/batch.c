@@ -28,7 +28,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -41,15 +41,15 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "api/verify.h"
 #include "backfill.h"
+#include "base/guc.h"
 #include "batch.h"
+#include "catalog/sink.h"
+#include "catalog/sink_catalog.h"
 #include "decoder.h"
-#include "guc.h"
 #include "maintain.h"
 #include "progress.h"
-#include "sink.h"
-#include "sink_catalog.h"
-#include "verify.h"
 #include "worker.h"
 
 /* Log between two writings of a progress row in which nothing else changed. */

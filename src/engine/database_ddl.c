@@ -18,7 +18,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include <signal.h>
 
@@ -40,8 +40,8 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/shmem.h"
 #include "database_ddl.h"
-#include "shmem.h"
 
 #define WORKER_LEAVES_MS	30000
 #define POLL_MS				10

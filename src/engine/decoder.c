@@ -34,7 +34,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/detoast.h"
 #include "access/tupconvert.h"
@@ -57,9 +57,9 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "catalog/sink.h"
 #include "decoder.h"
 #include "log_slot.h"
-#include "sink.h"
 #include "worker.h"
 
 /*

@@ -17,7 +17,7 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
-#include "change_set.h"
+#include "maintain/change_set.h"
 
 #define DECODE_PART_SIZE	((Size) 2 * 1024 * 1024)
 

@@ -24,7 +24,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"
@@ -48,9 +48,9 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "consumers.h"
+#include "base/shmem.h"
 #include "launcher.h"
-#include "shmem.h"
+#include "stream/consumers.h"
 #include "worker.h"
 
 #define RESTART_DELAY_MS	1000

@@ -15,7 +15,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include <math.h>
 
@@ -29,10 +29,10 @@
 #include "utils/timestamp.h"
 
 #include "backfill.h"
-#include "feed.h"
+#include "catalog/sink.h"
 #include "maintain.h"
-#include "run.h"
-#include "sink.h"
+#include "maintain/feed.h"
+#include "maintain/run.h"
 #include "worker.h"
 
 #define RATE_SECONDS	10.0

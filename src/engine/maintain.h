@@ -13,8 +13,8 @@
 #include "nodes/pg_list.h"
 #include "utils/snapshot.h"
 
-#include "change_set.h"
 #include "decoder.h"
+#include "maintain/change_set.h"
 
 /* The batch under way, as batch.c and maintain.c know it. */
 typedef struct Batch

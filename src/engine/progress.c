@@ -13,7 +13,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"

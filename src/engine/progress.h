@@ -13,7 +13,7 @@
 #include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 
-#include "shmem.h"
+#include "base/shmem.h"
 
 typedef struct Progress
 {

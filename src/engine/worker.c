@@ -31,7 +31,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -52,14 +52,14 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "api/verify.h"
 #include "backfill.h"
+#include "base/guc.h"
 #include "batch.h"
+#include "catalog/sink.h"
 #include "decoder.h"
-#include "guc.h"
 #include "log_slot.h"
 #include "progress.h"
-#include "sink.h"
-#include "verify.h"
 #include "worker.h"
 
 #define HOUSEKEEPING_MS		10000	/* confirm, look at the lag */

@@ -12,7 +12,7 @@
 
 #include "storage/lockdefs.h"
 
-#include "shmem.h"
+#include "base/shmem.h"
 
 /* The slot of this worker; NULL in other processes. */
 extern WorkerSlot *MyWorkerSlot;

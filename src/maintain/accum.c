@@ -45,8 +45,8 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "freshet.h"
 #include "accum.h"
+#include "base/freshet.h"
 
 #define SCALES_SIZE(capacity) \
 	(offsetof(AccumScales, items) + (capacity) * sizeof(AccumScaleCount))

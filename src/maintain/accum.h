@@ -17,8 +17,8 @@
 #include "utils/numeric.h"
 #include "utils/sortsupport.h"
 
+#include "compile/plan.h"
 #include "exact_sum.h"
-#include "plan.h"
 
 #ifndef HAVE_INT128
 #error "freshet needs a compiler with 128-bit integers"

@@ -19,7 +19,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"

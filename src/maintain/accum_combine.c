@@ -9,7 +9,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "utils/builtins.h"
 #include "utils/datum.h"

@@ -32,8 +32,8 @@
 #include "varatt.h"
 #endif
 
-#include "freshet.h"
 #include "accum.h"
+#include "base/freshet.h"
 
 /* The largest display scale that a numeric can have. */
 #define NUMERIC_SCALE_LIMIT		0x3FFF

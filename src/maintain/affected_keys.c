@@ -17,7 +17,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
@@ -27,7 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
-#include "api.h"
+#include "api/api.h"
 #include "keyed.h"
 
 static const char *

@@ -16,7 +16,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/heapam.h"
 #include "access/heaptoast.h"
@@ -36,8 +36,8 @@
 #include "utils/snapmgr.h"
 
 #include "apply.h"
-#include "decoder.h"
-#include "worker.h"
+#include "engine/decoder.h"
+#include "engine/worker.h"
 
 /*
  * Does the index serve to find a row by the keys of the plan?  Its columns

@@ -14,8 +14,8 @@
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 
+#include "catalog/sink.h"
 #include "change_set.h"
-#include "sink.h"
 
 typedef struct SinkWriter
 {

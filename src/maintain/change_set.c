@@ -25,13 +25,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/htup_details.h"
 #include "utils/memutils.h"
 
+#include "base/guc.h"
 #include "change_set.h"
-#include "guc.h"
 
 #define MIN_CHUNK_SIZE		((Size) 8192)
 #define MAX_CHUNK_SIZE		((Size) 262144)

@@ -14,7 +14,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/tableam.h"
 #include "executor/executor.h"
@@ -24,10 +24,10 @@
 #include "utils/snapmgr.h"
 
 #include "apply.h"
-#include "run.h"
+#include "base/guc.h"
 #include "group_table.h"
-#include "guc.h"
 #include "row_eval.h"
+#include "run.h"
 
 #define MEMORY_CHECK_INTERVAL	256
 

@@ -18,7 +18,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -34,8 +34,8 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-#include "run.h"
 #include "extreme.h"
+#include "run.h"
 #include "source_query.h"
 
 static bool

@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -31,8 +31,8 @@
 #include "utils/syscache.h"
 
 #include "change_set.h"
+#include "engine/worker.h"
 #include "feed.h"
-#include "worker.h"
 
 /* The columns whose old values the sink needs must be in the old row. */
 static void

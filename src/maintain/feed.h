@@ -14,8 +14,8 @@
 #include "nodes/pg_list.h"
 #include "utils/snapshot.h"
 
-#include "shmem.h"
-#include "sink.h"
+#include "base/shmem.h"
+#include "catalog/sink.h"
 
 typedef struct RowConsumer
 {

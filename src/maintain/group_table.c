@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"

@@ -12,7 +12,7 @@
 
 #include "nodes/execnodes.h"
 
-#include "plan.h"
+#include "compile/plan.h"
 
 typedef struct GroupTable
 {

@@ -18,7 +18,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"

@@ -10,7 +10,7 @@
 
 #include "postgres.h"
 
-#include "plan.h"
+#include "compile/plan.h"
 
 typedef struct KeyCache KeyCache;
 

@@ -29,7 +29,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/relation.h"
 #include "catalog/pg_class.h"
@@ -48,8 +48,8 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "engine/worker.h"
 #include "key_query.h"
-#include "worker.h"
 
 #define SIZE_CLASSES	6
 

@@ -37,7 +37,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -45,9 +45,9 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
-#include "guc.h"
+#include "base/guc.h"
+#include "engine/worker.h"
 #include "keyed.h"
-#include "worker.h"
 
 #define MEMORY_CHECK_INTERVAL	1024
 

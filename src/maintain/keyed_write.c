@@ -26,7 +26,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
@@ -40,9 +40,9 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "api.h"
+#include "api/api.h"
+#include "engine/worker.h"
 #include "keyed.h"
-#include "worker.h"
 
 /* Around the writing of rows while a query runs. */
 typedef struct RowWriting

@@ -20,7 +20,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
@@ -33,11 +33,11 @@
 
 #include "accum.h"
 #include "apply.h"
-#include "run.h"
+#include "base/guc.h"
 #include "extreme.h"
-#include "guc.h"
 #include "rollup.h"
 #include "row_eval.h"
+#include "run.h"
 
 /* Groups are counted, and memory measured, in steps of so many new ones. */
 #define MEMORY_CHECK_INTERVAL	256

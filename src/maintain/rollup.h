@@ -16,11 +16,11 @@
 
 #include "accum.h"
 #include "apply.h"
+#include "catalog/sink.h"
 #include "feed.h"
 #include "group_table.h"
 #include "key_cache.h"
 #include "row_eval.h"
-#include "sink.h"
 
 typedef struct RollupGroup
 {

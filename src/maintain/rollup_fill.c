@@ -28,7 +28,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/heapam.h"
 #include "access/relscan.h"
@@ -52,10 +52,10 @@
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
-#include "run.h"
+#include "engine/worker.h"
 #include "rollup.h"
+#include "run.h"
 #include "source_query.h"
-#include "worker.h"
 
 #define QUERY_NAME	"freshet: filling a rollup"
 

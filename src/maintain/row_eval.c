@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"

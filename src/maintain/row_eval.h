@@ -23,8 +23,8 @@
 
 #include "executor/executor.h"
 
-#include "plan.h"
-#include "window.h"
+#include "compile/plan.h"
+#include "compile/window.h"
 
 typedef struct RowEval
 {

@@ -23,10 +23,10 @@
 
 #include "nodes/pg_list.h"
 
+#include "base/shmem.h"
+#include "catalog/sink.h"
 #include "change_set.h"
 #include "feed.h"
-#include "shmem.h"
-#include "sink.h"
 
 typedef struct MaintainResult
 {

@@ -13,7 +13,7 @@
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
 
-#include "plan.h"
+#include "compile/plan.h"
 
 /*
  * SELECT tlist FROM source WHERE quals.  The lists become part of the query,

@@ -16,7 +16,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/xlog.h"
 #include "fmgr.h"
@@ -29,9 +29,9 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/guc.h"
+#include "base/shmem.h"
 #include "consumers.h"
-#include "guc.h"
-#include "shmem.h"
 
 PG_FUNCTION_INFO_V1(freshet_stream_options);
 

@@ -26,7 +26,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"

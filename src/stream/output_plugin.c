@@ -36,7 +36,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include <ctype.h>
 
@@ -53,7 +53,7 @@
 #include "utils/memutils.h"
 
 #include "consumers.h"
-#include "decoder.h"
+#include "engine/decoder.h"
 #include "stream_filter.h"
 
 /* Changes without a line after which the server may look at its timeouts. */

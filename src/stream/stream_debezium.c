@@ -15,7 +15,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "common/base64.h"
 #include "utils/memutils.h"

@@ -29,7 +29,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "freshet.h"
+#include "base/freshet.h"
 
 #include "access/htup_details.h"
 #include "access/transam.h"
@@ -45,7 +45,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "guc.h"
+#include "base/guc.h"
 #include "stream_filter.h"
 #include "stream_rights.h"
 
