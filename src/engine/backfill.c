@@ -440,7 +440,7 @@ fill_sink(Oid relid)
 	sink = sink_get(relid);
 	sink_make_plan(sink);
 	leaves = feed_leaves(sink, &attached);
-	run = run_begin(sink, leaves, NULL);
+	run = run_begin(sink, leaves, NULL, false);
 	run_fill(run, shmem_sink_stats(MyWorkerSlot, relid, false));
 	run_finish(run, &result);
 }

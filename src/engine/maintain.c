@@ -227,7 +227,7 @@ get_run(Batch *batch, Sink *sink, List *leaves)
 	{
 		MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
 
-		run = run_begin(sink, leaves, batch->emitted);
+		run = run_begin(sink, leaves, batch->emitted, false);
 		batch->runs = lappend(batch->runs, run);
 		MemoryContextSwitchTo(oldcontext);
 	}

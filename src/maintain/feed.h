@@ -29,6 +29,9 @@ typedef struct RowConsumer
 	 * it needs, too; the old row is not in the log then.
 	 */
 	bool		wants_same_identity;
+
+	/* its rows are netted: see run_begin() */
+	bool		netted;
 } RowConsumer;
 
 /* A sink over the source whose changes are fed, and what takes them. */

@@ -12,6 +12,7 @@
 #include "utils/snapmgr.h"
 
 #include "apply.h"
+#include "net_rows.h"
 #include "run.h"
 
 struct Run
@@ -19,6 +20,7 @@ struct Run
 	Sink	   *sink;
 	const RunMethods *methods;
 	RowConsumer *consumer;
+	RowConsumer *net;			/* collects its rows; NULL: it is fed at once */
 	List	   *leaves;
 	MemoryContext context;
 	int64		changes;
@@ -40,7 +42,7 @@ shape_methods(SinkShape shape)
 }
 
 Run *
-run_begin(Sink *sink, List *leaves, ChangeSet *emit)
+run_begin(Sink *sink, List *leaves, ChangeSet *emit, bool netted)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet run",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -55,6 +57,10 @@ run_begin(Sink *sink, List *leaves, ChangeSet *emit)
 
 	sink_enter_sandbox(sink, sink->definer, &sandbox);
 	run->consumer = run->methods->open(sink, run->leaves, emit);
+	run->consumer->netted = netted;
+	/* what computes rows at the snapshot has nothing to net */
+	if (netted && !run->consumer->wants_same_identity)
+		run->net = net_rows_create(sink, run->consumer);
 	sink_leave_sandbox(&sandbox);
 	MemoryContextSwitchTo(oldcontext);
 	return run;
@@ -96,7 +102,7 @@ feed_together(List *runs, Oid source, List *lists, Oid *blame)
 
 		target->sink = run->sink;
 		target->source = plan_find_source(run->sink->plan, source);
-		target->consumer = run->consumer;
+		target->consumer = run->net ? run->net : run->consumer;
 	}
 
 	sink_enter_sandbox(first->sink, first->sink->definer, &sandbox);
@@ -150,8 +156,12 @@ end_run(Run *run, bool flush, MaintainResult *result)
 
 	memset(result, 0, sizeof(MaintainResult));
 	sink_enter_sandbox(run->sink, run->sink->definer, &sandbox);
+	if (flush && run->net)
+		net_rows_deliver(run->net);
 	if (flush)
 		run->methods->flush(run->consumer);
+	if (run->net)
+		net_rows_destroy(run->net);
 	run->methods->close(run->consumer, result);
 	sink_leave_sandbox(&sandbox);
 	result->changes = run->changes;

@@ -6,10 +6,15 @@
  * Whatever the strategy, it is done in the batch's transaction, with its
  * snapshot active (copied, so that its command counter can move):
  *
- *		run = run_begin(sink, leaves, emit);
+ *		run = run_begin(sink, leaves, emit, netted);
  *		run_fill(run, stats);			or
  *		run_feed(runs, source, ...);	as often as there are changes
  *		run_finish(run, &result);		or run_discard(run)
+ *
+ * What the runs are fed is folded at once, row versions that came and went
+ * within the batch included.  If that fails the batch is tried again with the
+ * run netted: what it is fed is collected, and what is left of it evaluated
+ * when the run is finished (net_rows.c).
  *
  * Several runs may be open at once.  What users define is evaluated in the
  * sink's sandbox, entered and left by each of these functions.
@@ -40,9 +45,11 @@ typedef struct Run Run;
 
 /*
  * leaves: partitions of the sources at the snapshot; emit: receives the sink's
- * own changes, or NULL.  The run lives in the current memory context.
+ * own changes, or NULL; netted: evaluate only what the batch leaves, and avoid
+ * whatever else may fail without need.  The run lives in the current memory
+ * context.
  */
-extern Run *run_begin(Sink *sink, List *leaves, ChangeSet *emit);
+extern Run *run_begin(Sink *sink, List *leaves, ChangeSet *emit, bool netted);
 
 /* The sink that it maintains. */
 extern Sink *run_sink(const Run *run);

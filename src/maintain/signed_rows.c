@@ -1,0 +1,149 @@
+/*-------------------------------------------------------------------------
+ *
+ * signed_rows.c
+ *		Rows with a sign, any number of them, read back with those of a key
+ *		together.
+ *
+ * What does not fit the memory of a run goes here: a tuplesort, which is
+ * bounded and spills, by the hash of the keys and then by the keys.  Hardly a
+ * comparison gets beyond the hash; the keys serve types whose values all have
+ * one hash (group_table.c), and those that happen to share one.  A key whose
+ * type has no order is not compared: its rows come together with those that
+ * have the same hash.
+ *
+ * The temporary files are the transaction's, which closes them if it aborts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/freshet.h"
+
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/tuplesort.h"
+
+#include "signed_rows.h"
+
+/* Columns of the tuplesort before those of the rows. */
+#define HASH_COLUMN		0
+#define SIGN_COLUMN		1
+#define OWN_COLUMNS		2
+
+struct SignedRows
+{
+	MemoryContext context;		/* of the whole */
+	Tuplesortstate *sort;
+	TupleTableSlot *in;
+	TupleTableSlot *out;
+	int			natts;			/* of the rows */
+	int64		nread;
+};
+
+static TupleDesc
+make_desc(TupleDesc rows)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(OWN_COLUMNS + rows->natts);
+
+	TupleDescInitEntry(desc, HASH_COLUMN + 1, "hash", INT4OID, -1, 0);
+	TupleDescInitEntry(desc, SIGN_COLUMN + 1, "sign", INT4OID, -1, 0);
+	for (int i = 0; i < rows->natts; i++)
+		TupleDescCopyEntry(desc, OWN_COLUMNS + i + 1, rows, i + 1);
+	return desc;
+}
+
+static Tuplesortstate *
+begin_sort(TupleDesc desc, int nkeys, const KeySpec *keys, const int *columns, int memory)
+{
+	int			n = 1;
+	AttrNumber *attnos = palloc((nkeys + 1) * sizeof(AttrNumber));
+	Oid		   *operators = palloc((nkeys + 1) * sizeof(Oid));
+	Oid		   *collations = palloc0((nkeys + 1) * sizeof(Oid));
+	bool	   *nulls_first = palloc0((nkeys + 1) * sizeof(bool));
+
+	attnos[0] = HASH_COLUMN + 1;
+	operators[0] = Int4LessOperator;
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (!OidIsValid(keys[i].sortop))
+			continue;
+		attnos[n] = OWN_COLUMNS + columns[i] + 1;
+		operators[n] = keys[i].sortop;
+		collations[n] = keys[i].collation;
+		n++;
+	}
+	return tuplesort_begin_heap(desc, n, attnos, operators, collations, nulls_first,
+								Max(memory, 64), NULL, TUPLESORT_NONE);
+}
+
+SignedRows *
+signed_rows_create(TupleDesc desc, int nkeys, const KeySpec *keys, const int *columns,
+				   int memory)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet signed rows",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	SignedRows *rows = palloc0(sizeof(SignedRows));
+	TupleDesc	sort_desc = make_desc(desc);
+
+	rows->context = context;
+	rows->natts = desc->natts;
+	rows->in = MakeSingleTupleTableSlot(sort_desc, &TTSOpsVirtual);
+	rows->out = MakeSingleTupleTableSlot(sort_desc, &TTSOpsMinimalTuple);
+	rows->sort = begin_sort(sort_desc, nkeys, keys, columns, memory);
+	MemoryContextSwitchTo(oldcontext);
+	return rows;
+}
+
+void
+signed_rows_destroy(SignedRows *rows)
+{
+	ExecDropSingleTupleTableSlot(rows->in);
+	ExecDropSingleTupleTableSlot(rows->out);
+	tuplesort_end(rows->sort);
+	MemoryContextDelete(rows->context);
+}
+
+void
+signed_rows_put(SignedRows *rows, uint32 hash, int sign, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = rows->in;
+	MemoryContext oldcontext = MemoryContextSwitchTo(rows->context);
+
+	ExecClearTuple(slot);
+	slot->tts_values[HASH_COLUMN] = Int32GetDatum((int32) hash);
+	slot->tts_values[SIGN_COLUMN] = Int32GetDatum(sign);
+	slot->tts_isnull[HASH_COLUMN] = slot->tts_isnull[SIGN_COLUMN] = false;
+	memcpy(slot->tts_values + OWN_COLUMNS, values, rows->natts * sizeof(Datum));
+	memcpy(slot->tts_isnull + OWN_COLUMNS, nulls, rows->natts * sizeof(bool));
+	tuplesort_puttupleslot(rows->sort, ExecStoreVirtualTuple(slot));
+	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+signed_rows_sort(SignedRows *rows)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(rows->context);
+
+	tuplesort_performsort(rows->sort);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+bool
+signed_rows_get(SignedRows *rows, uint32 *hash, int *sign, Datum **values, bool **nulls)
+{
+	TupleTableSlot *slot = rows->out;
+
+	if ((++rows->nread & 1023) == 0)
+		CHECK_FOR_INTERRUPTS();
+	if (!tuplesort_gettupleslot(rows->sort, true, false, slot, NULL))
+		return false;
+
+	slot_getallattrs(slot);
+	*hash = (uint32) DatumGetInt32(slot->tts_values[HASH_COLUMN]);
+	*sign = DatumGetInt32(slot->tts_values[SIGN_COLUMN]);
+	*values = slot->tts_values + OWN_COLUMNS;
+	*nulls = slot->tts_isnull + OWN_COLUMNS;
+	return true;
+}
