@@ -3,70 +3,18 @@
  * group_table.c
  *		Hash tables by keys: those of a plan, or others.
  *
- * PostgreSQL groups by types that have no hash function too, by sorting.  For
- * the few of them that are built in there is one here; all values of any
- * other such type get the same hash, which is right, and slow if there are
- * many groups that differ in nothing else.
+ * PostgreSQL groups by types that have no hash function too, by sorting; for
+ * these key_hash.c has one.
  *
  *-------------------------------------------------------------------------
  */
 #include "base/freshet.h"
 
-#include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/executor.h"
-#include "utils/fmgroids.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-#include "utils/varbit.h"
 
 #include "group_table.h"
-
-/* Bit strings are equal if they have the same bits: the padding is zero. */
-static Datum
-hash_bits(PG_FUNCTION_ARGS)
-{
-	VarBit	   *bits = PG_GETARG_VARBIT_P(0);
-	uint32		hash = hash_bytes((const unsigned char *) VARBITS(bits), VARBITBYTES(bits));
-
-	PG_FREE_IF_COPY(bits, 0);
-	PG_RETURN_UINT32(hash);
-}
-
-static Datum
-hash_nothing(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_UINT32(0);
-}
-
-static void
-prepare_hash_function(const KeySpec *key, FmgrInfo *finfo)
-{
-	Oid			hashfunc;
-	Oid			right_hashfunc;
-
-	if (get_op_hash_functions(key->eqop, &hashfunc, &right_hashfunc))
-	{
-		fmgr_info(hashfunc, finfo);
-		return;
-	}
-
-	switch (getBaseType(key->type))
-	{
-		case CASHOID:
-			fmgr_info(F_HASHINT8, finfo);
-			return;
-		case BITOID:
-		case VARBITOID:
-			fmgr_info(F_HASHINT8, finfo);
-			finfo->fn_addr = hash_bits;
-			return;
-		default:
-			fmgr_info(F_HASHINT8, finfo);
-			finfo->fn_addr = hash_nothing;
-			return;
-	}
-}
+#include "key_hash.h"
 
 bool
 group_key_is_implied(int nkeys, const KeySpec *keys, int i)
@@ -105,7 +53,7 @@ group_table_create(GroupTable *groups, int nkeys, const KeySpec *keys, Size size
 		columns[ncompared] = i + 1;
 		collations[ncompared] = key->collation;
 		eqfuncs[ncompared] = get_opcode(key->eqop);
-		prepare_hash_function(key, &hashfuncs[ncompared]);
+		key_hash_prepare(key->type, key->eqop, &hashfuncs[ncompared]);
 		ncompared++;
 	}
 

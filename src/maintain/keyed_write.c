@@ -136,9 +136,10 @@ append_key_condition(StringInfo sql, const KeySpec *key, const char *column, int
 	const char *op = api_operator(key->eqop);
 
 	appendStringInfoString(sql, i > 0 ? " AND " : "");
+	/* IS NULL would hold of a row of NULLs, too */
 	if (with_nulls)
-		appendStringInfo(sql, "(%s %s k.k%d OR (%s IS NULL AND k.k%d IS NULL))", column, op, i + 1,
-						 column, i + 1);
+		appendStringInfo(sql, "(%s %s k.k%d OR (%s IS NOT DISTINCT FROM NULL AND "
+						 "k.k%d IS NOT DISTINCT FROM NULL))", column, op, i + 1, column, i + 1);
 	else
 		appendStringInfo(sql, "%s %s k.k%d", column, op, i + 1);
 }

@@ -53,6 +53,7 @@
 #include "utils/tuplestore.h"
 
 #include "engine/worker.h"
+#include "key_hash.h"
 #include "rollup.h"
 #include "run.h"
 #include "source_query.h"
@@ -119,7 +120,7 @@ fill_query(const SinkPlan *plan)
 		llast_node(TargetEntry, tlist)->ressortgroupref = clause->tleSortGroupRef;
 		clause->eqop = key->eqop;
 		clause->sortop = key->sortop;
-		clause->hashable = op_hashjoinable(key->eqop, key->type);
+		clause->hashable = key_hash_is_built_in(key->type, key->eqop);
 		groups = lappend(groups, clause);
 	}
 	tlist = source_query_target(tlist, (Expr *) source_query_aggref(F_COUNT_, INT8OID,
