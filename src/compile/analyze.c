@@ -36,6 +36,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "parser/parsetree.h"
@@ -443,6 +444,52 @@ flatten_query(Query *query)
 	}
 }
 
+typedef struct CostedQual
+{
+	Node	   *qual;
+	Cost		cost;
+	int			position;
+} CostedQual;
+
+static int
+compare_costs(const void *a, const void *b)
+{
+	const CostedQual *qa = a;
+	const CostedQual *qb = b;
+
+	if (qa->cost != qb->cost)
+		return qa->cost < qb->cost ? -1 : 1;
+	return qa->position - qb->position;
+}
+
+/*
+ * Cheap conditions first, else as written: that is the order in which a scan
+ * tests them.  One may be written to keep a row from another, dearer one.
+ */
+static List *
+order_quals(List *quals)
+{
+	int			n = list_length(quals);
+	CostedQual *costed = palloc(Max(n, 1) * sizeof(CostedQual));
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, quals)
+	{
+		CostedQual *item = &costed[foreach_current_index(lc)];
+		QualCost	cost;
+
+		cost_qual_eval_node(&cost, lfirst(lc), NULL);
+		item->qual = lfirst(lc);
+		item->cost = cost.per_tuple;
+		item->position = foreach_current_index(lc);
+	}
+	qsort(costed, n, sizeof(CostedQual), compare_costs);
+	for (int i = 0; i < n; i++)
+		result = lappend(result, costed[i].qual);
+	return result;
+}
+
 /* WHERE and ON, as an implicitly ANDed list. */
 static void
 make_quals(AnalyzeContext *ctx)
@@ -455,6 +502,7 @@ make_quals(AnalyzeContext *ctx)
 
 		ctx->plan->quals = list_concat(ctx->plan->quals, make_ands_implicit(qual));
 	}
+	ctx->plan->quals = order_quals(ctx->plan->quals);
 }
 
 /* The name of an output column must be one that a sink can have. */

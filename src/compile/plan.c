@@ -75,3 +75,11 @@ plan_is_window_column(const Expr *expr, AttrNumber attno)
 
 	return IsA(var, Var) && var->varno == INNER_VAR && var->varattno == attno;
 }
+
+bool
+plan_cannot_fail(const Expr *expr)
+{
+	while (IsA(expr, RelabelType))
+		expr = ((const RelabelType *) expr)->arg;
+	return IsA(expr, Var) || IsA(expr, Const);
+}

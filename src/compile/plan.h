@@ -215,6 +215,9 @@ extern bool plan_knows_root_key(const SinkPlan *plan, int node, AttrNumber *key_
 /* Does an expression, or a list of them, refer to the row's window? */
 extern bool plan_uses_window(const void *node);
 
+/* Is it a column or a constant, whose evaluation neither fails nor costs anything? */
+extern bool plan_cannot_fail(const Expr *expr);
+
 /* Is it just window_start (1) or window_end (2)? */
 extern bool plan_is_window_column(const Expr *expr, AttrNumber attno);
 

@@ -14,6 +14,10 @@
  * value that is known already or retracting one that is beyond the extreme
  * (which makes the group stale again) leads to the right end.
  *
+ * A query tests keys before WHERE where its plan is so.  If a key fails on a row
+ * that WHERE rejects, the batch is tried again with the run netted: then one
+ * pass, which evaluates as the definition does, takes the query's place.
+ *
  * The query is built from the plan's expressions (source_query.c).
  *
  *-------------------------------------------------------------------------
@@ -114,6 +118,23 @@ group_query_possible(const SinkPlan *plan)
 			return false;
 	}
 	return has_start;
+}
+
+/*
+ * The query tests the keys, and the time, in an order of its own: of rows, too,
+ * that WHERE rejects.  Can that fail?
+ */
+static bool
+group_query_is_safe(const SinkPlan *plan)
+{
+	if (plan->quals == NIL)
+		return true;
+	for (int i = 0; i < plan->nkeys; i++)
+	{
+		if (!plan_cannot_fail(plan->keys[i].expr))
+			return false;
+	}
+	return plan->window == NULL || plan_cannot_fail(plan->window->ts);
 }
 
 static Param *
@@ -411,7 +432,8 @@ extreme_recompute(Rollup *rollup)
 		return;
 
 	feed_check_sources(rollup->sink, rollup->leaves);
-	if (group_query_possible(plan) && partitions_are_current(rollup))
+	if (group_query_possible(plan) && partitions_are_current(rollup) &&
+		(!rollup->consumer.netted || group_query_is_safe(plan)))
 	{
 		bool	   *nulls = palloc0((plan->nkeys + 1) * sizeof(bool));
 		PlannedStmt *one = plan_query(plan, group_quals(plan, nulls, WINDOW_FINITE));

@@ -52,15 +52,22 @@ static void rollup_truncate(RowConsumer *consumer, int source);
  * Compiling
  */
 
-/* Keys first, then the argument and the filter of each aggregate. */
+/*
+ * Keys first, then the filter and the argument of each aggregate, which is
+ * evaluated if the filter is true.
+ */
 static void
 compile_input(Rollup *rollup)
 {
 	SinkPlan   *plan = rollup->plan;
 	List	   *exprs = NIL;
+	int		   *guards = palloc((plan->nkeys + 2 * plan->naggs + 1) * sizeof(int));
 
 	for (int i = 0; i < plan->nkeys; i++)
+	{
+		guards[i] = -1;
 		exprs = lappend(exprs, plan->keys[i].expr);
+	}
 
 	rollup->args = palloc(Max(plan->naggs, 1) * sizeof(int));
 	rollup->filters = palloc(Max(plan->naggs, 1) * sizeof(int));
@@ -71,18 +78,20 @@ compile_input(Rollup *rollup)
 
 		accum_prepare(&rollup->descs[i], spec);
 		rollup->args[i] = rollup->filters[i] = -1;
-		if (spec->arg != NULL)
-		{
-			rollup->args[i] = list_length(exprs);
-			exprs = lappend(exprs, spec->arg);
-		}
 		if (spec->filter != NULL)
 		{
+			guards[list_length(exprs)] = -1;
 			rollup->filters[i] = list_length(exprs);
 			exprs = lappend(exprs, spec->filter);
 		}
+		if (spec->arg != NULL)
+		{
+			guards[list_length(exprs)] = rollup->filters[i];
+			rollup->args[i] = list_length(exprs);
+			exprs = lappend(exprs, spec->arg);
+		}
 	}
-	rollup->eval = row_eval_create(plan, exprs);
+	rollup->eval = row_eval_create(plan, exprs, guards);
 }
 
 /* From a group's keys and results to the sink's visible columns. */

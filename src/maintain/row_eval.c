@@ -17,27 +17,65 @@
 
 #include "row_eval.h"
 
+/* The columns of the projection: those of guarded expressions are null at first. */
 static List *
-make_target_list(List *exprs)
+make_target_list(RowEval *eval, List *exprs, const int *filters)
 {
 	List	   *result = NIL;
 	ListCell   *lc;
 
+	eval->guarded = palloc(Max(list_length(exprs), 1) * sizeof(GuardedExpr));
 	foreach(lc, exprs)
-		result = lappend(result, makeTargetEntry(lfirst(lc), foreach_current_index(lc) + 1,
-												 NULL, false));
+	{
+		int			column = foreach_current_index(lc);
+		Expr	   *expr = lfirst(lc);
+
+		if (filters != NULL && filters[column] >= 0 && !plan_cannot_fail(expr))
+		{
+			GuardedExpr *guarded = &eval->guarded[eval->nguarded++];
+
+			guarded->column = column;
+			guarded->filter = filters[column];
+			guarded->expr = ExecInitExpr(expr, NULL);
+			expr = (Expr *) makeNullConst(exprType((Node *) expr), exprTypmod((Node *) expr),
+										  exprCollation((Node *) expr));
+		}
+		result = lappend(result, makeTargetEntry(expr, column + 1, NULL, false));
+	}
 	return result;
 }
 
+/*
+ * The call of a window function in FROM is joined to the row: conditions on
+ * the row alone are tested before it is evaluated.
+ */
+static void
+prepare_quals(RowEval *eval, const SinkPlan *plan)
+{
+	List	   *row_quals = NIL;
+	List	   *quals = NIL;
+	ListCell   *lc;
+
+	foreach(lc, plan->quals)
+	{
+		if (plan->window != NULL && !plan_uses_window(lfirst(lc)))
+			row_quals = lappend(row_quals, lfirst(lc));
+		else
+			quals = lappend(quals, lfirst(lc));
+	}
+	eval->row_quals = row_quals ? ExecInitQual(row_quals, NULL) : NULL;
+	eval->quals = quals ? ExecInitQual(quals, NULL) : NULL;
+}
+
 RowEval *
-row_eval_create(const SinkPlan *plan, List *exprs)
+row_eval_create(const SinkPlan *plan, List *exprs, const int *filters)
 {
 	RowEval    *eval = palloc0(sizeof(RowEval));
-	List	   *tlist = make_target_list(exprs);
+	List	   *tlist = make_target_list(eval, exprs, filters);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(ExecTypeFromTL(tlist), &TTSOpsVirtual);
 
 	eval->econtext = CreateStandaloneExprContext();
-	eval->quals = plan->quals ? ExecInitQual(plan->quals, NULL) : NULL;
+	prepare_quals(eval, plan);
 	eval->projection = ExecBuildProjectionInfo(tlist, eval->econtext, slot, NULL, NULL);
 	eval->values = slot->tts_values;
 	eval->nulls = slot->tts_isnull;
@@ -54,6 +92,21 @@ row_eval_create(const SinkPlan *plan, List *exprs)
 		eval->ts = ExecInitExpr(plan->window->ts, NULL);
 	}
 	return eval;
+}
+
+void
+row_eval_guarded(RowEval *eval)
+{
+	for (int i = 0; i < eval->nguarded; i++)
+	{
+		const GuardedExpr *guarded = &eval->guarded[i];
+
+		if (eval->nulls[guarded->filter] || !DatumGetBool(eval->values[guarded->filter]))
+			continue;
+		eval->values[guarded->column] =
+			ExecEvalExprSwitchContext(guarded->expr, eval->econtext,
+									  &eval->nulls[guarded->column]);
+	}
 }
 
 void
@@ -90,9 +143,15 @@ row_eval_next_window(RowEval *eval)
 	if (!eval->started)
 	{
 		bool		isnull;
-		Datum		ts = ExecEvalExprSwitchContext(eval->ts, eval->econtext, &isnull);
+		Datum		ts;
 
 		eval->started = true;
+		if (eval->row_quals != NULL && !ExecQual(eval->row_quals, eval->econtext))
+		{
+			eval->more = false;
+			return false;
+		}
+		ts = ExecEvalExprSwitchContext(eval->ts, eval->econtext, &isnull);
 		if (isnull)
 		{
 			eval->more = false;

@@ -4,6 +4,10 @@
  *		Evaluate a plan's expressions over source rows: windows, WHERE and a
  *		list of expressions, compiled once per batch.
  *
+ * Nothing is evaluated that PostgreSQL's executor would not evaluate: what WHERE
+ * rejects has neither windows nor expressions, and what a filter rejects not
+ * the expression that it guards.
+ *
  * One source row gives any number of evaluated rows: none if WHERE rejects
  * it, one per window.  Usage:
  *
@@ -26,13 +30,24 @@
 #include "compile/plan.h"
 #include "compile/window.h"
 
+/* An expression that is evaluated if another one, of the projection, is true. */
+typedef struct GuardedExpr
+{
+	int			column;			/* its place in the projection */
+	int			filter;			/* the other one's */
+	ExprState  *expr;
+} GuardedExpr;
+
 typedef struct RowEval
 {
 	const WindowSpec *window;
 	ExprContext *econtext;
+	ExprState  *row_quals;		/* before the windows of the row, or NULL */
 	ExprState  *ts;				/* of the window, or NULL */
-	ExprState  *quals;			/* or NULL */
+	ExprState  *quals;			/* of each window, or of the row; or NULL */
 	ProjectionInfo *projection;
+	int			nguarded;
+	GuardedExpr *guarded;
 	Datum	   *values;			/* of the projection's slot */
 	bool	   *nulls;
 
@@ -44,12 +59,19 @@ typedef struct RowEval
 	TimestampTz start;
 } RowEval;
 
-/* In the current memory context, in which it stays. */
-extern RowEval *row_eval_create(const SinkPlan *plan, List *exprs);
+/*
+ * In the current memory context, in which it stays.  filters: by expression,
+ * the number of the boolean one without which it is not evaluated (its value is
+ * null then), or -1; or NULL.
+ */
+extern RowEval *row_eval_create(const SinkPlan *plan, List *exprs, const int *filters);
 extern void row_eval_destroy(RowEval *eval);
 
 /* For a plan with a window. */
 extern bool row_eval_next_window(RowEval *eval);
+
+/* After the projection. */
+extern void row_eval_guarded(RowEval *eval);
 
 static inline void
 row_eval_begin(RowEval *eval, TupleTableSlot *slot)
@@ -78,6 +100,8 @@ row_eval_next(RowEval *eval)
 		if (eval->quals == NULL || ExecQual(eval->quals, eval->econtext))
 		{
 			ExecProject(eval->projection);
+			if (eval->nguarded > 0)
+				row_eval_guarded(eval);
 			return true;
 		}
 	}
