@@ -315,13 +315,13 @@ RETURNS event_trigger
 AS 'MODULE_PATHNAME', 'freshet_on_ddl_end'
 LANGUAGE C;
 COMMENT ON FUNCTION freshet.on_ddl_end() IS
-'internal: gives new partitions of a source its replica identity';
+'internal: definitions follow the owners of their sinks, new partitions get a source''s replica identity';
 
 CREATE EVENT TRIGGER freshet_on_ddl_end ON ddl_command_end
 WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
 EXECUTE FUNCTION freshet.on_ddl_end();
 COMMENT ON EVENT TRIGGER freshet_on_ddl_end IS
-'gives new partitions of a source its replica identity';
+'definitions follow the owners of their sinks, new partitions get a source''s replica identity';
 
 --
 -- Views

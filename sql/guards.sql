@@ -63,3 +63,7 @@ SELECT s, hi FROM guard_total;
 UPDATE guard_source SET v = 0, t = '';
 SELECT * FROM guard_check;
 SELECT g, s, a, c, lo, hi, plain, v, zero FROM guard_all ORDER BY g;
+SET client_min_messages = warning;
+DROP VIEW guard_check;
+DROP TABLE guard_source CASCADE;
+SELECT check_sink('kept');

@@ -117,6 +117,7 @@ REVOKE pg_read_all_stats FROM regress_freshet_other;
 SELECT freshet.drop_sink('sec.casts');
 -- a member of the owning role owns, too
 GRANT regress_freshet_group TO regress_freshet_reader;
+GRANT SELECT ON sec.source TO regress_freshet_group;
 ALTER TABLE sec.sink OWNER TO regress_freshet_group;
 SET SESSION AUTHORIZATION regress_freshet_reader;
 SELECT freshet.rebuild_sink('sec.sink');

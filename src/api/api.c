@@ -27,6 +27,7 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -185,6 +186,32 @@ api_tie_definition(Oid relid, Oid viewid)
 	CommandCounterIncrement();
 }
 
+static Oid
+relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* It goes with its table, as an index or a sequence does: no rights are asked for. */
+void
+api_give_definition(Oid relid, Oid viewid)
+{
+	Oid			owner = relation_owner(relid);
+	Oid			view_owner = relation_owner(viewid);
+
+	if (owner == view_owner || !OidIsValid(owner) || !OidIsValid(view_owner))
+		return;
+	ATExecChangeOwner(viewid, owner, true, AccessExclusiveLock);
+	CommandCounterIncrement();
+}
+
 static void
 check_may_change(const char *function)
 {
@@ -254,7 +281,7 @@ freshet_resume_sink(PG_FUNCTION_ARGS)
 /*
  * rebuild_sink(sink regclass)
  *
- * Also makes what a dump does not carry.
+ * Also makes what a dump does not carry, and mends what was lost otherwise.
  */
 Datum
 freshet_rebuild_sink(PG_FUNCTION_ARGS)
@@ -265,6 +292,7 @@ freshet_rebuild_sink(PG_FUNCTION_ARGS)
 	check_may_change("freshet.rebuild_sink()");
 	sink = api_open_sink(relid, ShareUpdateExclusiveLock);
 	api_tie_definition(relid, sink->viewid);
+	api_give_definition(relid, sink->viewid);
 	sink_catalog_update(relid, false, true);
 	api_ensure_origin();
 	PG_RETURN_VOID();
@@ -282,12 +310,15 @@ find_obstacles(const Query *query)
 	SinkPlan   *volatile plan = NULL;
 	List	   *volatile result = NIL;
 	List	   *insufficient = NIL;
+	SinkSandbox sandbox;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(oldcontext);
 	PG_TRY();
 	{
+		sink_enter_analysis_sandbox(&sandbox);
 		plan = analyze_delta(query);
+		sink_leave_sandbox(&sandbox);
 		analyze_check_sources(plan, GetUserId());
 		if (!analyze_identity_suffices(plan, &insufficient))
 		{
@@ -334,8 +365,14 @@ freshet_explain(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Query	   *query = analyze_query_text(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	List	   *lines = list_concat(analyze_explain(query), find_obstacles(query));
+	List	   *lines;
+	SinkSandbox sandbox;
 	ListCell   *lc;
+
+	sink_enter_analysis_sandbox(&sandbox);
+	lines = analyze_explain(query);
+	sink_leave_sandbox(&sandbox);
+	lines = list_concat(lines, find_obstacles(query));
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	foreach(lc, lines)

@@ -29,6 +29,9 @@ extern void api_ensure_origin(void);
 /* Have DROP TABLE of the sink take the definition along, and the other way. */
 extern void api_tie_definition(Oid relid, Oid viewid);
 
+/* Have the definition belong to the sink's owner. */
+extern void api_give_definition(Oid relid, Oid viewid);
+
 /* Quoted, with its schema. */
 extern char *api_relation_name(Oid relid);
 

@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 
 #include "base/shmem.h"
+#include "catalog/sink.h"
 #include "compile/analyze.h"
 #include "sink_table.h"
 
@@ -46,13 +47,17 @@ freshet_create_sink(PG_FUNCTION_ARGS)
 	RangeVar   *rv;
 	Query	   *query;
 	SinkPlan   *plan;
+	SinkSandbox sandbox;
 	bool		with_data = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
 
 	check_arguments(fcinfo);
 
 	rv = sink_table_target(PG_GETARG_TEXT_PP(0));
 	query = analyze_query_text(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	/* it folds constants, that is, it runs functions */
+	sink_enter_analysis_sandbox(&sandbox);
 	plan = analyze_delta(query);
+	sink_leave_sandbox(&sandbox);
 	analyze_check_sources(plan, GetUserId());
 	if (!PG_ARGISNULL(2))
 		ereport(ERROR,

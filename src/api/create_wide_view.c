@@ -21,6 +21,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/shmem.h"
+#include "catalog/sink.h"
 #include "compile/analyze.h"
 #include "compile/index_advice.h"
 #include "compile/wide_view_spec.h"
@@ -93,6 +94,7 @@ freshet_create_wide_view(PG_FUNCTION_ARGS)
 	WideNode   *root;
 	Query	   *query;
 	SinkPlan   *plan;
+	SinkSandbox sandbox;
 	bool		with_data = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
 	bool		create_indexes = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
 
@@ -102,7 +104,9 @@ freshet_create_wide_view(PG_FUNCTION_ARGS)
 	root = wide_spec_parse(PG_GETARG_OID(1), text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	check_root(root);
 	query = analyze_query_text(wide_view_sql(root));
+	sink_enter_analysis_sandbox(&sandbox);
 	plan = analyze_wide_view(query);
+	sink_leave_sandbox(&sandbox);
 	analyze_check_sources(plan, GetUserId());
 	sink_table_ensure_identity(plan);
 	index_advice(plan, create_indexes);

@@ -2,7 +2,8 @@
  *
  * ddl_events.c
  *		Triggers: users do not write to sinks, dropped sinks leave the
- *		catalogue, new partitions of a source get its replica identity.
+ *		catalogue, definitions follow the owners of their sinks, new partitions
+ *		of a source get its replica identity.
  *
  *-------------------------------------------------------------------------
  */
@@ -45,9 +46,9 @@ freshet_refuse_write(PG_FUNCTION_ARGS)
 			 errhint("Change the tables that the query reads.")));
 }
 
-/* Was this table dropped by the command that fired the event trigger? */
+/* Is this table in the first column of what SPI has just read? */
 static bool
-was_dropped(Oid relid)
+is_among_results(Oid relid)
 {
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -98,7 +99,7 @@ freshet_on_sql_drop(PG_FUNCTION_ARGS)
 		elog(ERROR, "could not read the dropped objects");
 	foreach(lc, vanished)
 	{
-		if (was_dropped(lfirst_oid(lc)))
+		if (is_among_results(lfirst_oid(lc)))
 			(void) sink_catalog_delete(lfirst_oid(lc));
 	}
 	SPI_finish();
@@ -160,6 +161,32 @@ partitions_to_identify(void)
 }
 
 /*
+ * A sink that has been given to another role is read with that role's rights.
+ * Only those that this command has altered: others may be locked.
+ */
+static void
+definitions_follow_owners(void)
+{
+	bool		orphans;
+	List	   *sinks = sink_catalog_read_all(NULL, CurrentMemoryContext, &orphans);
+	ListCell   *lc;
+
+	SPI_connect();
+	if (SPI_execute("SELECT objid FROM pg_catalog.pg_event_trigger_ddl_commands() "
+					"WHERE classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the altered objects");
+	foreach(lc, sinks)
+	{
+		Sink	   *sink = lfirst(lc);
+
+		if (is_among_results(sink->relid))
+			api_give_definition(sink->relid, sink->viewid);
+	}
+	SPI_finish();
+}
+
+/*
  * Event trigger at ddl_command_end of CREATE TABLE and ALTER TABLE.
  *
  * REPLICA IDENTITY FULL is not inherited by partitions that come later, and a
@@ -181,6 +208,8 @@ freshet_on_ddl_end(PG_FUNCTION_ARGS)
 	if (!OidIsValid(nsp) || !OidIsValid(get_relname_relid("sink", nsp)) || !sink_catalog_any())
 		PG_RETURN_NULL();
 
+	if (((EventTriggerData *) fcinfo->context)->tag == CMDTAG_ALTER_TABLE)
+		definitions_follow_owners();
 	foreach(lc, partitions_to_identify())
 	{
 		char	   *name = api_relation_name(lfirst_oid(lc));

@@ -15,7 +15,7 @@
  * The rows of a wide view are ordered by their keys, which are unique; their
  * documents are compared byte by byte, so that 1.0 is not 1.00.
  *
- * Everything is evaluated as the owner of the definition, in the sandbox.
+ * Everything is evaluated as the sink's owner, in the sandbox.
  *
  *-------------------------------------------------------------------------
  */
@@ -177,20 +177,11 @@ ordered_query(const Comparison *comparison, Oid relid, const AttrNumber *columns
 	return sql.data;
 }
 
-/*
- * userid is whose rights on the relation are checked.  Nothing but that runs
- * under it: rows are computed when they are fetched.
- */
 static void
-open_side(Side *side, const Comparison *comparison, const char *sql, Snapshot snapshot,
-		  Oid userid)
+open_side(Side *side, const Comparison *comparison, const char *sql, Snapshot snapshot)
 {
-	Oid			save_userid;
-	int			save_sec_context;
 	SPIPlanPtr	plan;
 
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(userid, save_sec_context);
 	PushActiveSnapshot(snapshot);
 
 	plan = SPI_prepare(sql, 0, NULL);
@@ -199,7 +190,6 @@ open_side(Side *side, const Comparison *comparison, const char *sql, Snapshot sn
 	side->portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
 
 	PopActiveSnapshot();
-	SetUserIdAndSecContext(save_userid, save_sec_context);
 
 	side->values = palloc(comparison->ncolumns * sizeof(Datum));
 	side->nulls = palloc(comparison->ncolumns * sizeof(bool));
@@ -340,7 +330,7 @@ verify_compare(Sink *sink, Snapshot query_snapshot, Snapshot sink_snapshot,
 	sink_make_plan(sink);
 
 	SPI_connect();
-	sink_enter_sandbox(sink, sink->definer, &sandbox);
+	sink_enter_sandbox(sink, &sandbox);
 	/* two plain sorts are not worth compiling */
 	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 							 false);
@@ -348,9 +338,9 @@ verify_compare(Sink *sink, Snapshot query_snapshot, Snapshot sink_snapshot,
 	comparison = prepare_comparison(sink);
 	open_side(&query, comparison,
 			  ordered_query(comparison, sink->viewid, NULL, exact_agg_definition(sink->viewid)),
-			  query_snapshot, sink->definer);
+			  query_snapshot);
 	open_side(&table, comparison, ordered_query(comparison, sink->relid, sink->columns, NULL),
-			  sink_snapshot, sink->owner);
+			  sink_snapshot);
 	merge(comparison, &query, &table, missing, unexpected);
 	SPI_cursor_close(query.portal);
 	SPI_cursor_close(table.portal);

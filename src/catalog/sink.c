@@ -28,15 +28,19 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_rewrite.h"
+#include "common/pg_prng.h"
+#include "libpq/be-fsstubs.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteSupport.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -124,7 +128,7 @@ subxact_callback(SubXactEvent event, SubTransactionId mySubid, SubTransactionId 
 
 /*
  * Functions and operators can be inlined or folded into a plan, and roles
- * decide what a definer may read.  Changes of types come as invalidations of
+ * decide what an owner may read.  Changes of types come as invalidations of
  * the relations that use them, or are looked up at run time.
  */
 void
@@ -438,6 +442,22 @@ check_columns(const Sink *sink)
 }
 
 /*
+ * The definition is read with the rights of the view's owner, which are none
+ * of the sink's owner if the two differ.  They do not, since the view follows
+ * its table (ddl_events.c), unless somebody went around that.
+ */
+static void
+check_definition_owner(const Sink *sink)
+{
+	if (relation_owner(sink->viewid) != sink->owner)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the definition of sink \"%s\" does not belong to the sink's owner",
+						get_rel_name(sink->relid)),
+				 errhint("Call freshet.rebuild_sink().")));
+}
+
+/*
  * Making a plan folds constants, that is, it runs functions; hence the
  * sandbox, which the caller must not be in.
  */
@@ -460,17 +480,17 @@ sink_make_plan(Sink *sink)
 		(void) relation_owner(lfirst_oid(lc));
 	}
 	sink->owner = relation_owner(sink->relid);
-	sink->definer = relation_owner(sink->viewid);
+	check_definition_owner(sink);
 
 	oldcontext = MemoryContextSwitchTo(sink->context);
-	sink_enter_sandbox(sink, sink->definer, &sandbox);
+	sink_enter_sandbox(sink, &sandbox);
 
 	query = definition_query(sink->viewid);
 	if (query == NULL)
 		worker_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
 	sink->plan = sink->strategy == STRATEGY_KEYED ? analyze_wide_view(query) :
 		analyze_delta(query);
-	analyze_check_sources(sink->plan, sink->definer);
+	analyze_check_sources(sink->plan, sink->owner);
 	check_columns(sink);
 
 	sink_leave_sandbox(&sandbox);
@@ -524,26 +544,61 @@ set_setting(const char *name, const char *value)
 }
 
 /*
+ * What a function can leave behind in its session although the operation is
+ * restricted and its settings are taken back: open cursors and descriptors of
+ * large objects, which another's function would read with the rights of the
+ * one who opened them, advisory locks, the state of random().  (What libraries
+ * keep to themselves, such as named connections of dblink, nobody can discard.)
+ *
+ * In a worker alone: elsewhere the session is its user's.  No cursor is
+ * freshet's own there.
+ */
+static void
+discard_session_state(void)
+{
+	double		seed = pg_prng_double(&pg_global_prng_state);
+
+	PortalHashTableDeleteAll();
+	AtEOXact_LargeObject(true);
+	LockReleaseAll(USER_LOCKMETHOD, true);
+	(void) DirectFunctionCall1(setseed, Float8GetDatum(seed));
+}
+
+/*
  * As REFRESH MATERIALIZED VIEW does: another's code must not gain the
  * worker's rights, nor see a search_path of anybody's making.
  */
-void
-sink_enter_sandbox(const Sink *sink, Oid userid, SinkSandbox *sandbox)
+static void
+enter_sandbox(Oid userid, SinkSandbox *sandbox)
 {
 	GetUserIdAndSecContext(&sandbox->save_userid, &sandbox->save_sec_context);
 	SetUserIdAndSecContext(userid, sandbox->save_sec_context | SECURITY_RESTRICTED_OPERATION);
 	sandbox->save_nestlevel = NewGUCNestLevel();
 	sandbox->save_read_only = XactReadOnly;
 	XactReadOnly = true;
+}
 
+void
+sink_enter_sandbox(const Sink *sink, SinkSandbox *sandbox)
+{
+	Assert(OidIsValid(sink->owner));
+	enter_sandbox(sink->owner, sandbox);
 	set_setting("search_path", "pg_catalog, pg_temp");
 	for (int i = 0; i < sink->nsettings; i++)
 		set_setting(sink->setting_names[i], sink->setting_values[i]);
 }
 
 void
+sink_enter_analysis_sandbox(SinkSandbox *sandbox)
+{
+	enter_sandbox(GetUserId(), sandbox);
+}
+
+void
 sink_leave_sandbox(const SinkSandbox *sandbox)
 {
+	if (freshet_is_worker)
+		discard_session_state();
 	XactReadOnly = sandbox->save_read_only;
 	AtEOXact_GUC(false, sandbox->save_nestlevel);
 	SetUserIdAndSecContext(sandbox->save_userid, sandbox->save_sec_context);
@@ -552,7 +607,7 @@ sink_leave_sandbox(const SinkSandbox *sandbox)
 bool
 sink_same_sandbox(const Sink *a, const Sink *b)
 {
-	if (a->definer != b->definer || a->nsettings != b->nsettings)
+	if (a->owner != b->owner || a->nsettings != b->nsettings)
 		return false;
 	for (int i = 0; i < a->nsettings; i++)
 	{

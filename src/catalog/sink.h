@@ -51,8 +51,7 @@ typedef struct Sink
 	MemoryContext context;
 	bool		planned;		/* plan and what follows are filled in */
 	SinkPlan   *plan;
-	Oid			owner;			/* of the table: writing runs as it */
-	Oid			definer;		/* of the view: the definition runs as it */
+	Oid			owner;			/* of the table: all of the sink runs as it */
 	struct KeyedQueries *keyed_queries; /* see keyed.h */
 	bool		source_is_sink;
 	bool		has_dependants; /* another sink has this one as source */
@@ -75,8 +74,8 @@ extern bool sink_list_changed(void);
 /* Have the next sink_list() read everything anew. */
 extern void sink_cache_invalidate(void);
 
-/* Fill in plan, owner, definer; checks rights and sources: an error if the
- * sink can't be maintained. */
+/* Fill in plan and owner; checks rights and sources: an error if the sink can't
+ * be maintained. */
 extern void sink_make_plan(Sink *sink);
 
 /* Attribute number in the sink's table of column i of the plan: by name at
@@ -93,11 +92,11 @@ extern AttrNumber sink_column_attno(Sink *sink, int column);
 extern void sink_set_state(Sink *sink, SinkState state, const char *error);
 
 /*
- * Enter and leave the sandbox in which a definition or a sink's table is
- * evaluated: user, security-restricted operation, read-only transaction (for
- * SQL: what it wrote would carry the worker's origin and be lost to other
- * sinks), search_path, recorded settings.  Nesting is not allowed; an error's
- * abort leaves it too.
+ * Enter and leave the sandbox in which whatever of a sink is evaluated: user,
+ * security-restricted operation, read-only transaction (for SQL: what it wrote
+ * would carry the worker's origin and be lost to other sinks), search_path,
+ * recorded settings.  Nothing that was done to the session inside outlasts it
+ * in a worker.  Nesting is not allowed; an error's abort leaves it too.
  */
 typedef struct SinkSandbox
 {
@@ -107,10 +106,13 @@ typedef struct SinkSandbox
 	bool		save_read_only;
 } SinkSandbox;
 
-extern void sink_enter_sandbox(const Sink *sink, Oid userid, SinkSandbox *sandbox);
+extern void sink_enter_sandbox(const Sink *sink, SinkSandbox *sandbox);
+/* For the analysis of a query that is no sink yet: as the current user, with
+ * the session's settings. */
+extern void sink_enter_analysis_sandbox(SinkSandbox *sandbox);
 extern void sink_leave_sandbox(const SinkSandbox *sandbox);
 
-/* Is the sandbox of the definer the same for both? */
+/* Is the sandbox the same for both? */
 extern bool sink_same_sandbox(const Sink *a, const Sink *b);
 
 /* Delete the states of sinks that are gone (worker only); cheap if none is.

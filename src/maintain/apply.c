@@ -9,10 +9,15 @@
  * refused by a trigger, and what they do in spite of it (ALTER TABLE) waits
  * for the lock that is held until the end of the batch.
  *
- * Constraints, indexes on expressions and triggers of the sink's table are
- * its owner's code: writes are done between writer_begin() and writer_end()
- * as the owner, in the sandbox, and triggers that they queue are fired by
- * writer_end().
+ * Defaults, constraints, indexes on expressions and triggers of the sink's
+ * table are its owner's code, and already opening them runs it: the planner
+ * folds constants.  Hence a writer lives in the sandbox from its opening to its
+ * closing.
+ *
+ * Row-level triggers are fired as on a subscriber of logical replication: those
+ * that are enabled for replicas, AFTER triggers by writer_end(), deferred ones
+ * too.  At the end of the transaction the sandbox would be gone, and the server
+ * refuses to queue them within one.
  *
  *-------------------------------------------------------------------------
  */
@@ -152,6 +157,8 @@ writer_open(Sink *sink, ChangeSet *emit)
 	writer->estate = CreateExecutorState();
 	writer->result_rel = makeNode(ResultRelInfo);
 	freshet_init_result_relation(writer->estate, writer->result_rel, writer->rel);
+	/* where firing triggers looks for the relation; it would open another one */
+	writer->estate->es_opened_result_relations = list_make1(writer->result_rel);
 	writer->estate->es_output_cid = GetCurrentCommandId(true);
 	freshet_eval_plan_qual_init(&writer->epqstate, writer->estate);
 	ExecOpenIndices(writer->result_rel, false);
@@ -175,8 +182,8 @@ writer_close(SinkWriter *writer)
 		index_endscan(writer->index_scan);
 	ExecDropSingleTupleTableSlot(writer->old_slot);
 	ExecDropSingleTupleTableSlot(writer->new_slot);
-	ExecCloseIndices(writer->result_rel);
 	EvalPlanQualEnd(&writer->epqstate);
+	ExecCloseResultRelations(writer->estate);
 	ExecResetTupleTable(writer->estate->es_tupleTable, false);
 	FreeExecutorState(writer->estate);
 	table_close(writer->rel, NoLock);
@@ -186,8 +193,10 @@ writer_close(SinkWriter *writer)
 void
 writer_begin(SinkWriter *writer)
 {
-	GetUserIdAndSecContext(&writer->save_userid, &writer->save_sec_context);
-	SetUserIdAndSecContext(writer->sink->owner, writer->save_sec_context);
+	ConstraintsSetStmt immediate = {T_ConstraintsSetStmt};
+
+	Assert(InSecurityRestrictedOperation() && GetUserId() == writer->sink->owner);
+	AfterTriggerSetState(&immediate);
 	AfterTriggerBeginQuery();
 }
 
@@ -195,7 +204,6 @@ void
 writer_end(SinkWriter *writer)
 {
 	AfterTriggerEndQuery(writer->estate);
-	SetUserIdAndSecContext(writer->save_userid, writer->save_sec_context);
 	writer_make_visible();
 }
 
@@ -342,11 +350,54 @@ fill_new_slot(SinkWriter *writer, const Datum *values, const bool *nulls, TupleT
 	ExecStoreVirtualTuple(slot);
 }
 
+/* Does the sink have triggers of this kind?  They need not be enabled. */
+#define has_trigger(writer, kind) \
+	((writer)->rel->trigdesc != NULL && (writer)->rel->trigdesc->kind)
+
+static void
+trigger_interferes(SinkWriter *writer)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("a BEFORE trigger of sink \"%s\" suppressed or changed a row",
+					RelationGetRelationName(writer->rel)),
+			 errdetail("A trigger can change the columns that were added to the sink, no others."),
+			 errhint("Drop the trigger, or have it return its row, then call "
+					 "freshet.rebuild_sink().")));
+}
+
+/*
+ * A BEFORE trigger may set what the owner added, but neither suppress the row
+ * nor change what freshet keeps.  A row that was not written has no place:
+ * fill_new_slot() has cleared it.
+ */
+static void
+check_written(SinkWriter *writer, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = writer->new_slot;
+	bool		same = ItemPointerIsValid(&slot->tts_tid);
+
+	for (int i = 0; same && i < writer->sink->plan->ncolumns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(writer->rel),
+											  writer->attnos[i] - 1);
+		bool		isnull;
+		Datum		value = slot_getattr(slot, writer->attnos[i], &isnull);
+
+		same = isnull == nulls[i] &&
+			(isnull || datum_image_eq(value, values[i], att->attbyval, att->attlen));
+	}
+	if (!same)
+		trigger_interferes(writer);
+}
+
 void
 writer_insert(SinkWriter *writer, const Datum *values, const bool *nulls)
 {
 	fill_new_slot(writer, values, nulls, NULL);
 	ExecSimpleRelationInsert(writer->result_rel, writer->estate, writer->new_slot);
+	if (has_trigger(writer, trig_insert_before_row))
+		check_written(writer, values, nulls);
 	emit_change(writer, NULL, writer->new_slot);
 	writer->inserted++;
 	ResetPerTupleExprContext(writer->estate);
@@ -381,6 +432,8 @@ writer_update(SinkWriter *writer, const Datum *values, const bool *nulls)
 	EvalPlanQualSetSlot(&writer->epqstate, writer->new_slot);
 	ExecSimpleRelationUpdate(writer->result_rel, writer->estate, &writer->epqstate,
 							 writer->old_slot, writer->new_slot);
+	if (has_trigger(writer, trig_update_before_row))
+		check_written(writer, values, nulls);
 	emit_change(writer, writer->old_slot, writer->new_slot);
 	writer->updated++;
 	ResetPerTupleExprContext(writer->estate);
@@ -389,9 +442,14 @@ writer_update(SinkWriter *writer, const Datum *values, const bool *nulls)
 void
 writer_delete(SinkWriter *writer)
 {
+	ItemPointerData tid = writer->old_slot->tts_tid;
+
 	EvalPlanQualSetSlot(&writer->epqstate, writer->old_slot);
 	ExecSimpleRelationDelete(writer->result_rel, writer->estate, &writer->epqstate,
 							 writer->old_slot);
+	if (has_trigger(writer, trig_delete_before_row) &&
+		table_tuple_fetch_row_version(writer->rel, &tid, SnapshotSelf, writer->new_slot))
+		trigger_interferes(writer);
 	emit_change(writer, writer->old_slot, NULL);
 	writer->deleted++;
 	ResetPerTupleExprContext(writer->estate);

@@ -39,25 +39,22 @@ typedef struct SinkWriter
 	ChangeSet  *emit;			/* NULL: nobody reads the sink's changes */
 	ChangeLayout *emit_layout;
 
-	Oid			save_userid;	/* between begin and end */
-	int			save_sec_context;
-
 	int64		inserted;
 	int64		updated;
 	int64		deleted;
 } SinkWriter;
 
 /*
- * Open the sink for writing.  emit receives old and new rows if the sink has
+ * Open the sink for writing.  This and all that follows is done in the sink's
+ * sandbox.  emit receives old and new rows if the sink has
  * dependants; may be NULL.
  */
 extern SinkWriter *writer_open(Sink *sink, ChangeSet *emit);
 extern void writer_close(SinkWriter *writer);
 
 /*
- * Around writes, in the sandbox of the sink's definer: become the sink's
- * owner, whose triggers are fired at the end.  What was written is visible
- * after it.
+ * Around writes: triggers that they queue are fired at the end.  What was
+ * written is visible after it.
  */
 extern void writer_begin(SinkWriter *writer);
 extern void writer_end(SinkWriter *writer);

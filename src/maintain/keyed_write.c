@@ -21,9 +21,6 @@
  * is the one way of writing that goes together with that.  Else each row is
  * compared as above, and then the rows whose keys the root lacks are deleted.
  *
- * The definition is evaluated as its owner, writing is done as the owner of
- * the sink's table: every row changes between the two.
- *
  *-------------------------------------------------------------------------
  */
 #include "base/freshet.h"
@@ -51,8 +48,6 @@ typedef struct RowWriting
 	bool		fresh;			/* the sink was empty: insert */
 	SinkStats  *stats;
 	int64		rows;
-	Oid			reader;			/* user who computes */
-	int			sec_context;
 } RowWriting;
 
 static void
@@ -60,15 +55,12 @@ begin_writing(RowWriting *writing, Keyed *keyed)
 {
 	memset(writing, 0, sizeof(RowWriting));
 	writing->keyed = keyed;
-	GetUserIdAndSecContext(&writing->reader, &writing->sec_context);
 	writer_begin(keyed->writer);
-	SetUserIdAndSecContext(writing->reader, writing->sec_context);
 }
 
 static void
 end_writing(RowWriting *writing)
 {
-	SetUserIdAndSecContext(writing->keyed->sink->owner, writing->sec_context);
 	writer_end(writing->keyed->writer);
 }
 
@@ -85,12 +77,10 @@ write_row(TupleTableSlot *slot, void *arg)
 	if (flag != NULL)
 		*flag = true;
 
-	SetUserIdAndSecContext(keyed->sink->owner, writing->sec_context);
 	if (!writing->fresh && writer_find(keyed->writer, slot->tts_values, slot->tts_isnull))
 		writer_update(keyed->writer, slot->tts_values, slot->tts_isnull);
 	else
 		writer_insert(keyed->writer, slot->tts_values, slot->tts_isnull);
-	SetUserIdAndSecContext(writing->reader, writing->sec_context);
 
 	if (writing->stats != NULL)
 		writing->stats->rows_done = ++writing->rows;
@@ -107,10 +97,8 @@ delete_row(TupleTableSlot *slot, void *arg)
 	MemoryContext oldcontext = MemoryContextSwitchTo(keyed->scratch);
 
 	slot_getallattrs(slot);
-	SetUserIdAndSecContext(keyed->sink->owner, writing->sec_context);
 	if (writer_find(keyed->writer, slot->tts_values, slot->tts_isnull))
 		writer_delete(keyed->writer);
-	SetUserIdAndSecContext(writing->reader, writing->sec_context);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextReset(keyed->scratch);
 }

@@ -525,7 +525,6 @@ write_callback(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *a
 void
 rollup_flush_groups(Rollup *rollup)
 {
-	/* extremes are the definer's expressions, writing is the owner's table */
 	extreme_recompute(rollup);
 	writer_begin(rollup->writer);
 	rollup_each_group(rollup, write_callback, NULL);

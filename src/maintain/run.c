@@ -55,7 +55,7 @@ run_begin(Sink *sink, List *leaves, ChangeSet *emit, bool netted)
 	run->context = context;
 	run->methods = shape_methods(sink->plan->shape);
 
-	sink_enter_sandbox(sink, sink->definer, &sandbox);
+	sink_enter_sandbox(sink, &sandbox);
 	run->consumer = run->methods->open(sink, run->leaves, emit);
 	run->consumer->netted = netted;
 	/* what computes rows at the snapshot has nothing to net */
@@ -79,7 +79,7 @@ run_fill(Run *run, SinkStats *stats)
 	SinkSandbox sandbox;
 
 	feed_check_sources(run->sink, run->leaves);
-	sink_enter_sandbox(run->sink, run->sink->definer, &sandbox);
+	sink_enter_sandbox(run->sink, &sandbox);
 	run->methods->fill(run->consumer, stats);
 	sink_leave_sandbox(&sandbox);
 	MemoryContextSwitchTo(oldcontext);
@@ -105,7 +105,7 @@ feed_together(List *runs, Oid source, List *lists, Oid *blame)
 		target->consumer = run->net ? run->net : run->consumer;
 	}
 
-	sink_enter_sandbox(first->sink, first->sink->definer, &sandbox);
+	sink_enter_sandbox(first->sink, &sandbox);
 	changes = feed_changes(targets, list_length(runs), lists, blame);
 	sink_leave_sandbox(&sandbox);
 
@@ -155,7 +155,7 @@ end_run(Run *run, bool flush, MaintainResult *result)
 	SinkSandbox sandbox;
 
 	memset(result, 0, sizeof(MaintainResult));
-	sink_enter_sandbox(run->sink, run->sink->definer, &sandbox);
+	sink_enter_sandbox(run->sink, &sandbox);
 	if (flush && run->net)
 		net_rows_deliver(run->net);
 	if (flush)

@@ -70,8 +70,8 @@ extern void run_finish(Run *run, MaintainResult *result);
 extern void run_discard(Run *run);
 
 /*
- * The shapes of sinks, for run.c.  All are called in the sandbox of the sink's
- * definer.  What open() returns is the beginning of the shape's own struct.
+ * The shapes of sinks, for run.c.  All are called in the sink's sandbox.  What
+ * open() returns is the beginning of the shape's own struct.
  */
 typedef struct RunMethods
 {
