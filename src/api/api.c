@@ -46,6 +46,7 @@
 #include "api.h"
 #include "catalog/sink_catalog.h"
 #include "compile/analyze.h"
+#include "compile/strategy.h"
 
 PG_FUNCTION_INFO_V1(freshet_drop_sink);
 PG_FUNCTION_INFO_V1(freshet_pause_sink);
@@ -316,9 +317,12 @@ find_obstacles(const Query *query)
 	MemoryContextSwitchTo(oldcontext);
 	PG_TRY();
 	{
+		StrategyChoice choice;
+
 		sink_enter_analysis_sandbox(&sandbox);
-		plan = analyze_delta(query);
+		strategy_choose(query, &choice);
 		sink_leave_sandbox(&sandbox);
+		plan = choice.plan;
 		analyze_check_sources(plan, GetUserId());
 		if (!analyze_identity_suffices(plan, &insufficient))
 		{

@@ -19,6 +19,7 @@
 #include "base/shmem.h"
 #include "catalog/sink.h"
 #include "compile/analyze.h"
+#include "compile/strategy.h"
 #include "sink_table.h"
 
 PG_FUNCTION_INFO_V1(freshet_create_sink);
@@ -38,6 +39,24 @@ check_arguments(FunctionCallInfo fcinfo)
 	sink_table_check_call("freshet.create_sink()");
 }
 
+/* What the user may not expect of the sink. */
+static void
+give_notice(const Query *query, const StrategyChoice *choice, const char *name)
+{
+	if (query->sortClause != NIL && query->limitCount == NULL && query->limitOffset == NULL &&
+		!query->hasDistinctOn)
+		ereport(NOTICE,
+				(errmsg("ORDER BY has no effect on sink \"%s\"", name),
+				 errdetail("The rows of a table are in no order."),
+				 errhint("Sort when reading the sink; an index on it can help.")));
+	if (choice->plan->shape == SHAPE_REFRESH && choice->plan->nsources > 0)
+		ereport(NOTICE,
+				(errmsg("the query of sink \"%s\" will be run whenever one of its sources changes",
+						name),
+				 errdetail("Single changes cannot be applied to it: %s.", choice->reason),
+				 choice->hint == NULL ? 0 : errhint("%s", choice->hint)));
+}
+
 /*
  * create_sink(sink text, query text, refresh_every interval, with_data boolean)
  */
@@ -46,6 +65,7 @@ freshet_create_sink(PG_FUNCTION_ARGS)
 {
 	RangeVar   *rv;
 	Query	   *query;
+	StrategyChoice choice;
 	SinkPlan   *plan;
 	SinkSandbox sandbox;
 	bool		with_data = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
@@ -56,17 +76,20 @@ freshet_create_sink(PG_FUNCTION_ARGS)
 	query = analyze_query_text(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	/* it folds constants, that is, it runs functions */
 	sink_enter_analysis_sandbox(&sandbox);
-	plan = analyze_delta(query);
+	strategy_choose(query, &choice);
 	sink_leave_sandbox(&sandbox);
+	plan = choice.plan;
 	analyze_check_sources(plan, GetUserId());
 	if (!PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("refresh_every is not for a sink of strategy \"delta\""),
-				 errdetail("Such a sink follows every change at once."),
+				 errmsg("refresh_every is not for this query"),
+				 errdetail("Its sink follows every change at once."),
 				 errhint("Leave refresh_every out.")));
-	LockRelationOid(plan->sources[0].relid, AccessShareLock);
+	for (int i = 0; i < plan->nsources; i++)
+		LockRelationOid(plan->sources[i].relid, AccessShareLock);
 	sink_table_ensure_identity(plan);
+	give_notice(query, &choice, rv->relname);
 
 	PG_RETURN_OID(sink_table_create(rv, plan, query, with_data));
 }

@@ -71,6 +71,7 @@ static const char *const kinds[] = {
 	[SHAPE_ROLLUP] = "rollup",
 	[SHAPE_COPY] = "copy",
 	[SHAPE_WIDE_VIEW] = "wide view",
+	[SHAPE_REFRESH] = "query",
 };
 
 void
@@ -276,7 +277,7 @@ record_sink(Oid relid, Oid viewid, const SinkPlan *plan, bool with_data)
 
 	sink.relid = relid;
 	sink.viewid = viewid;
-	sink.strategy = plan->shape == SHAPE_WIDE_VIEW ? STRATEGY_KEYED : STRATEGY_DELTA;
+	sink.strategy = plan_strategy(plan);
 	sink.kind = unconstify(char *, kinds[plan->shape]);
 	sink.paused = !with_data;
 	sink.generation = 1;

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <limits.h>
 
 #include "utils/guc.h"
@@ -20,6 +21,7 @@ int			freshet_max_wal_lag = 10240;
 int			freshet_max_workers = 8;
 int			freshet_fill_threshold = 64;
 int			freshet_max_fill_backlog = 10240;
+double		freshet_refresh_cost_limit = 100000;
 bool		freshet_check_stream_privileges = true;
 
 void
@@ -73,6 +75,16 @@ guc_define(void)
 							10240, -1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MB,
 							NULL, NULL, NULL);
+
+	/* raising it is at the cost of all other sinks */
+	DefineCustomRealVariable("freshet.refresh_cost_limit",
+							 "Estimated cost of a query that may be run at each change.",
+							 "A query that is neither cheaper nor of a kind to which single "
+							 "changes can be applied makes no sink.",
+							 &freshet_refresh_cost_limit,
+							 100000, 0, DBL_MAX,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
 
 	/* not for those who are checked */
 	DefineCustomBoolVariable("freshet.check_stream_privileges",

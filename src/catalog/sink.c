@@ -27,14 +27,10 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_rewrite.h"
 #include "common/pg_prng.h"
 #include "libpq/be-fsstubs.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
-#include "rewrite/rewriteSupport.h"
 #include "storage/lmgr.h"
-#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -45,6 +41,7 @@
 #include "utils/syscache.h"
 
 #include "compile/analyze.h"
+#include "compile/definition.h"
 #include "engine/worker.h"
 #include "sink_catalog.h"
 
@@ -144,64 +141,11 @@ sink_cache_init(void)
 	RegisterSubXactCallback(subxact_callback, NULL);
 }
 
-/*
- * The definition, as parse analysis gave it, or NULL if the view is gone.
- * Read from the rule, not through the relcache: no lock on the view is
- * needed, so nobody's DROP can make the worker wait here.
- */
-static Query *
-definition_query(Oid viewid)
-{
-	HeapTuple	tuple;
-	Datum		value;
-	bool		isnull;
-	List	   *actions;
-
-	tuple = SearchSysCache2(RULERELNAME, ObjectIdGetDatum(viewid),
-							PointerGetDatum(ViewSelectRuleName));
-	if (!HeapTupleIsValid(tuple))
-		return NULL;
-
-	value = SysCacheGetAttr(RULERELNAME, tuple, Anum_pg_rewrite_ev_action, &isnull);
-	actions = isnull ? NIL : stringToNode(TextDatumGetCString(value));
-	ReleaseSysCache(tuple);
-
-	if (list_length(actions) != 1)
-		elog(ERROR, "definition %u of a sink is not a view", viewid);
-	return linitial_node(Query, actions);
-}
-
-typedef struct SourcesContext
-{
-	Oid			viewid;			/* old servers list the view itself */
-	List	   *sources;
-} SourcesContext;
-
-static bool
-collect_sources(Node *node, SourcesContext *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *rte = (RangeTblEntry *) node;
-
-		if (rte->rtekind == RTE_RELATION && rte->relid != context->viewid)
-			context->sources = list_append_unique_oid(context->sources, rte->relid);
-		return false;
-	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, collect_sources, context,
-								 QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, collect_sources, context);
-}
-
 /* Fill in what comes from the definition; false if the sink is gone. */
 static bool
 complete_sink(Sink *sink)
 {
 	MemoryContext oldcontext;
-	SourcesContext context = {.viewid = sink->viewid};
 	Query	   *query;
 
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(sink->relid)) ||
@@ -211,8 +155,7 @@ complete_sink(Sink *sink)
 	oldcontext = MemoryContextSwitchTo(sink->context);
 	query = definition_query(sink->viewid);
 	if (query != NULL)
-		(void) collect_sources((Node *) query, &context);
-	sink->sources = context.sources;
+		definition_relations(query, &sink->sources, &sink->views);
 	MemoryContextSwitchTo(oldcontext);
 	return query != NULL;
 }
@@ -290,6 +233,7 @@ watch_relations(void)
 		relids = lappend_oid(relids, sink->relid);
 		relids = lappend_oid(relids, sink->viewid);
 		relids = list_concat(relids, sink->sources);
+		relids = list_concat(relids, sink->views);
 		relids = list_concat(relids, sink->leaves);
 	}
 
@@ -441,6 +385,21 @@ check_columns(const Sink *sink)
 				 errhint("Drop the sink and create it anew.")));
 }
 
+static SinkPlan *
+make_plan(SinkStrategy strategy, const Query *query)
+{
+	switch (strategy)
+	{
+		case STRATEGY_DELTA:
+			return analyze_delta(query);
+		case STRATEGY_KEYED:
+			return analyze_wide_view(query);
+		case STRATEGY_REFRESH:
+			return analyze_refresh(query);
+	}
+	pg_unreachable();
+}
+
 /*
  * The definition is read with the rights of the view's owner, which are none
  * of the sink's owner if the two differ.  They do not, since the view follows
@@ -479,6 +438,8 @@ sink_make_plan(Sink *sink)
 		worker_lock_relation(lfirst_oid(lc), AccessShareLock);
 		(void) relation_owner(lfirst_oid(lc));
 	}
+	foreach(lc, sink->views)
+		worker_lock_relation(lfirst_oid(lc), AccessShareLock);
 	sink->owner = relation_owner(sink->relid);
 	check_definition_owner(sink);
 

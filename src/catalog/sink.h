@@ -53,6 +53,8 @@ typedef struct Sink
 	SinkPlan   *plan;
 	Oid			owner;			/* of the table: all of the sink runs as it */
 	struct KeyedQueries *keyed_queries; /* see keyed.h */
+	struct KeyQuery *run_cache; /* see refresh.c */
+	bool		run_anew;		/* refresh: not run since the plan was made */
 	bool		source_is_sink;
 	bool		has_dependants; /* another sink has this one as source */
 	int			level;			/* 0: source is a table; n: a sink of level n-1 */
@@ -62,7 +64,8 @@ typedef struct Sink
 	char	   *error;			/* of the state FAILED, or NULL */
 	int			ncolumns;		/* columns of the plan at the sink's making ... */
 	AttrNumber *columns;		/* ... and where they are in its table */
-	List	   *sources;		/* OIDs of the relations that the definition names */
+	List	   *sources;		/* OIDs of the relations that the definition reads ... */
+	List	   *views;			/* ... and of the views through which it does */
 } Sink;
 
 /* (Re)read the catalogue if an invalidation came.  In a transaction with an

@@ -140,8 +140,6 @@ refuse_result_clauses(const Query *query)
 		REFUSE("a window function (OVER)", "Compute it when reading the sink.");
 	if (query->limitCount != NULL || query->limitOffset != NULL)
 		REFUSE("LIMIT or OFFSET", "Limit the rows when reading the sink.");
-	if (query->sortClause != NIL)
-		REFUSE("ORDER BY", "Sort when reading the sink; an index on it can help.");
 	if (query->hasTargetSRFs)
 		REFUSE("a set-returning function in the select list",
 			   "Expand the set when reading the sink.");
@@ -554,27 +552,39 @@ check_output_type(TargetEntry *tle)
 				 errhint("Use the COLLATE clause to set the collation explicitly.")));
 }
 
-static void
-check_outputs(AnalyzeContext *ctx)
+void
+analyze_check_outputs(const Query *query)
 {
 	List	   *outputs = NIL;
 	ListCell   *lc;
 
-	foreach(lc, ctx->query->targetList)
+	foreach(lc, query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
 		if (tle->resjunk)
 			continue;
-
-		/* A system column is better refused for what it is than for its name. */
-		(void) analyze_renumber(ctx, (Node *) tle->expr);
 		check_output_name(outputs, tle);
 		check_output_type(tle);
 		outputs = lappend(outputs, tle);
 	}
 	if (outputs == NIL)
 		REFUSE("a select list without columns", "Name the columns of the sink.");
+}
+
+/* A system column is better refused for what it is than for its name. */
+static void
+check_output_columns(AnalyzeContext *ctx)
+{
+	ListCell   *lc;
+
+	foreach(lc, ctx->query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk)
+			(void) analyze_renumber(ctx, (Node *) tle->expr);
+	}
 }
 
 /* Append a column of a role that has no type yet; the caller fills it in. */
@@ -631,7 +641,8 @@ analyze_query(AnalyzeContext *ctx, const Query *query)
 	if (ctx->query->jointree->quals != NULL)
 		ctx->conditions = lappend(ctx->conditions, ctx->query->jointree->quals);
 
-	check_outputs(ctx);
+	check_output_columns(ctx);
+	analyze_check_outputs(ctx->query);
 	if (ctx->window_rti != 0)
 		make_window(ctx);
 	make_quals(ctx);

@@ -25,6 +25,12 @@ extern Query *analyze_query_text(const char *query);
 extern SinkPlan *analyze_delta(const Query *query);
 
 /*
+ * The plan of any query that means something as a table: it is run anew when
+ * one of its sources changes.  Raises the same error if it means nothing.
+ */
+extern SinkPlan *analyze_refresh(const Query *query);
+
+/*
  * The plan of a wide view from its definition, which wide_view.c made.
  */
 extern SinkPlan *analyze_wide_view(const Query *query);

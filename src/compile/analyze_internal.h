@@ -29,16 +29,20 @@ typedef struct AnalyzeContext
 } AnalyzeContext;
 
 /* A refusal by name: "what" is a noun phrase in the singular. */
+#define REFUSED_SUFFIX " is not supported in the definition of a sink"
 #define REFUSE(what, hint) \
 	ereport(ERROR, \
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), \
-			 errmsg("%s is not supported in the definition of a sink", (what)), \
+			 errmsg("%s" REFUSED_SUFFIX, (what)), \
 			 errhint("%s", (hint))))
 
 /* analyze.c */
 extern void analyze_query(AnalyzeContext *ctx, const Query *query);
 extern Node *analyze_renumber(AnalyzeContext *ctx, Node *node);
 extern Expr *analyze_row_expr(AnalyzeContext *ctx, Node *node);
+
+/* Can the columns of the select list be those of a sink? */
+extern void analyze_check_outputs(const Query *query);
 
 /* analyze_rollup.c, analyze_copy.c */
 extern void analyze_rollup(AnalyzeContext *ctx);

@@ -20,6 +20,7 @@
 #include "analyze.h"
 #include "analyze_internal.h"
 #include "api/api.h"
+#include "strategy.h"
 
 /* Column names of the sink, separated by commas. */
 static char *
@@ -144,22 +145,45 @@ settings_line(const List *functions)
 	return buf.data;
 }
 
+static char *
+source_line(const SourceUse *source)
+{
+	return psprintf("source: %s%s", api_relation_name(source->relid),
+					get_rel_relkind(source->relid) == RELKIND_PARTITIONED_TABLE ?
+					" (partitioned)" : "");
+}
+
+static List *
+explain_refresh(const StrategyChoice *choice)
+{
+	List	   *lines = NIL;
+
+	lines = lappend(lines, pstrdup("strategy: refresh, the query is run whenever one of its "
+								   "sources changes, and what differs is written"));
+	lines = lappend(lines, psprintf("reason: %s", choice->reason));
+	for (int i = 0; i < choice->plan->nsources; i++)
+		lines = lappend(lines, source_line(&choice->plan->sources[i]));
+	return lines;
+}
+
 List *
 analyze_explain(const Query *query)
 {
 	AnalyzeContext ctx;
+	StrategyChoice choice;
 	SinkPlan   *plan;
 	List	   *lines = NIL;
 	int			i;
 
+	strategy_choose(query, &choice);
+	if (choice.plan->shape == SHAPE_REFRESH)
+		return explain_refresh(&choice);
 	analyze_query(&ctx, query);
 	plan = ctx.plan;
 
 	lines = lappend(lines, pstrdup("strategy: delta, each change is folded into the sink "
 								   "without running the query"));
-	lines = lappend(lines, psprintf("source: %s%s", api_relation_name(plan->sources[0].relid),
-									get_rel_relkind(plan->sources[0].relid) == RELKIND_PARTITIONED_TABLE ?
-									" (partitioned)" : ""));
+	lines = lappend(lines, source_line(&plan->sources[0]));
 	lines = lappend(lines, shape_line(plan));
 	if (plan->window != NULL)
 		lines = lappend(lines, window_line(plan->window));

@@ -11,6 +11,22 @@
 
 #include "plan.h"
 
+SinkStrategy
+plan_strategy(const SinkPlan *plan)
+{
+	switch (plan->shape)
+	{
+		case SHAPE_ROLLUP:
+		case SHAPE_COPY:
+			return STRATEGY_DELTA;
+		case SHAPE_WIDE_VIEW:
+			return STRATEGY_KEYED;
+		case SHAPE_REFRESH:
+			return STRATEGY_REFRESH;
+	}
+	pg_unreachable();
+}
+
 int
 plan_find_source(const SinkPlan *plan, Oid relid)
 {

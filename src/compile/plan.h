@@ -136,7 +136,8 @@ typedef enum SinkShape
 {
 	SHAPE_ROLLUP,				/* delta: GROUP BY or aggregates */
 	SHAPE_COPY,					/* delta: filtered, projected copy of the source */
-	SHAPE_WIDE_VIEW				/* keyed: one document per row of the root */
+	SHAPE_WIDE_VIEW,			/* keyed: one document per row of the root */
+	SHAPE_REFRESH				/* refresh: the rows of any query */
 } SinkShape;
 
 /*
@@ -201,6 +202,9 @@ typedef struct SinkPlan
 	int			nnodes;
 	KeyedNode  *nodes;			/* enclosing ones first */
 } SinkPlan;
+
+/* The strategy that maintains a sink of this shape. */
+extern SinkStrategy plan_strategy(const SinkPlan *plan);
 
 /* The index of a relation among the sources, or -1. */
 extern int	plan_find_source(const SinkPlan *plan, Oid relid);

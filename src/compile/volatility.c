@@ -24,6 +24,7 @@
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "access/tupdesc.h"
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -171,6 +172,7 @@ static const SettingsFunction settings_functions[] = {
 typedef struct VolatilityContext
 {
 	List	  **settings_functions;
+	bool		whole_query;	/* subqueries are looked into, not refused */
 } VolatilityContext;
 
 static bool volatility_walker(Node *node, VolatilityContext *ctx);
@@ -454,6 +456,41 @@ refuse_value_function(SQLValueFunction *svf)
 		   "use it when reading the sink.");
 }
 
+/*
+ * An aggregate is as steady as the functions that it is made of; what is
+ * declared of the aggregate itself says nothing.
+ */
+static void
+check_aggregate(Oid aggfnoid, VolatilityContext *ctx)
+{
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggfnoid));
+	Form_pg_aggregate agg;
+	Oid			functions[2];
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggfnoid);
+	agg = (Form_pg_aggregate) GETSTRUCT(tuple);
+	functions[0] = agg->aggtransfn;
+	functions[1] = agg->aggfinalfn;
+	ReleaseSysCache(tuple);
+
+	for (int i = 0; i < lengthof(functions); i++)
+	{
+		/* json_agg and the like are stable as they print their argument */
+		if (OidIsValid(functions[i]) && functions[i] >= FirstNormalObjectId)
+			check_function(functions[i], NIL, ctx);
+	}
+}
+
+static void
+check_window_function(Oid winfnoid, VolatilityContext *ctx)
+{
+	if (get_func_prokind(winfnoid) == PROKIND_AGGREGATE)
+		check_aggregate(winfnoid, ctx);
+	else
+		check_function(winfnoid, NIL, ctx);
+}
+
 #if PG_VERSION_NUM >= 160000
 /* JSON_OBJECT, JSON_ARRAY, JSON_SCALAR, ... print their arguments. */
 static void
@@ -510,14 +547,25 @@ volatility_walker(Node *node, VolatilityContext *ctx)
 			REFUSE("an XML expression", "Make the XML when reading the sink.");
 			break;
 		case T_Param:
-			REFUSE("a parameter", "Write the value as a constant.");
+			if (!ctx->whole_query || ((Param *) node)->paramkind == PARAM_EXTERN)
+				REFUSE("a parameter", "Write the value as a constant.");
 			break;
 		case T_SubLink:
-			REFUSE("a subquery", "Read one table.");
+			if (!ctx->whole_query)
+				REFUSE("a subquery", "Read one table.");
 			break;
 		case T_GroupingFunc:
-			REFUSE("GROUPING", "Make one sink for each set of keys.");
+			if (!ctx->whole_query)
+				REFUSE("GROUPING", "Make one sink for each set of keys.");
 			break;
+		case T_Aggref:
+			check_aggregate(((Aggref *) node)->aggfnoid, ctx);
+			break;
+		case T_WindowFunc:
+			check_window_function(((WindowFunc *) node)->winfnoid, ctx);
+			break;
+		case T_Query:
+			return query_tree_walker((Query *) node, volatility_walker, (void *) ctx, 0);
 #if PG_VERSION_NUM >= 160000
 		case T_JsonConstructorExpr:
 			check_json_constructor((JsonConstructorExpr *) node, ctx);
@@ -541,8 +589,18 @@ volatility_walker(Node *node, VolatilityContext *ctx)
 void
 volatility_check(Node *expr, List **settings_functions_seen)
 {
-	VolatilityContext ctx;
+	VolatilityContext ctx = {0};
 
 	ctx.settings_functions = settings_functions_seen;
 	(void) volatility_walker(expr, &ctx);
+}
+
+void
+volatility_check_query(Query *query, List **settings_functions_seen)
+{
+	VolatilityContext ctx = {0};
+
+	ctx.settings_functions = settings_functions_seen;
+	ctx.whole_query = true;
+	(void) volatility_walker((Node *) query, &ctx);
 }

@@ -9,7 +9,7 @@
 #define FRESHET_VOLATILITY_H
 
 #include "nodes/pg_list.h"
-#include "nodes/nodes.h"
+#include "nodes/parsenodes.h"
 
 /*
  * Raises an error, naming the function, if the value of the expression can
@@ -18,5 +18,8 @@
  * (a List of OIDs).
  */
 extern void volatility_check(Node *expr, List **settings_functions);
+
+/* The same for all expressions of a query, those of its subqueries included. */
+extern void volatility_check_query(Query *query, List **settings_functions);
 
 #endif							/* FRESHET_VOLATILITY_H */

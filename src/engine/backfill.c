@@ -97,6 +97,9 @@ estimate_sources(Sink *sink, int64 *rows)
 	double		others = 0;
 	ListCell   *lc;
 
+	*rows = 0;
+	if (plan->nsources == 0)
+		return 0;
 	estimate_table(plan->sources[0].relid, &size, &first);
 	for (int i = 1; i < plan->nsources; i++)
 		estimate_table(plan->sources[i].relid, &size, &others);

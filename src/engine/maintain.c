@@ -260,6 +260,26 @@ discard_run(Batch *batch, Sink *sink)
 	run_discard(run);
 }
 
+/*
+ * Before the plans are made anew.  The query of a sink that is refreshed is run
+ * once, when the batch is whole; a new plan is reason enough.
+ */
+static void
+discard_refreshes(Batch *batch)
+{
+	List	   *runs = list_copy(batch->runs);
+	ListCell   *lc;
+
+	foreach(lc, runs)
+	{
+		Sink	   *sink = run_sink(lfirst(lc));
+
+		if (sink->plan->shape == SHAPE_REFRESH)
+			discard_run(batch, sink);
+	}
+	list_free(runs);
+}
+
 /* Finish the runs of sinks up to this level. */
 static void
 finish_runs(Batch *batch, int level)
@@ -288,6 +308,17 @@ set_building(Sink *sink)
 }
 
 /*
+ * Does the sink need a snapshot, which this batch does not reach?  It is set
+ * building then, and filled by the batch that does.
+ */
+static bool
+misses_snapshot(Sink *sink, Batch *batch, bool changed)
+{
+	return sink->plan->shape == SHAPE_REFRESH && !batch->aligned && batch->last_part &&
+		(changed || find_run(batch, sink) != NULL);
+}
+
+/*
  * A sink that a second worker fills: keep what happens meanwhile, and apply
  * it when the fill has committed.
  */
@@ -297,7 +328,7 @@ go_on_filling(Sink *sink, Batch *batch, List *leaves, List *attached)
 	for (int i = 0; i < sink->plan->nsources; i++)
 		backfill_keep(sink->plan->sources[i].relid,
 					  source_lists(batch, sink->plan->sources[i].relid));
-	if (!batch->last_part || !backfill_is_done(sink))
+	if (!batch->last_part || !backfill_is_done(sink) || misses_snapshot(sink, batch, true))
 		return;
 
 	if (!(equal(leaves, sink->leaves) && equal(attached, sink->attached)) &&
@@ -437,13 +468,13 @@ maintain_sink(Sink *sink, Batch *batch)
 
 	if (!sink->planned)
 		sink_make_plan(sink);
-	changed = has_changes(batch, sink);
+	changed = has_changes(batch, sink) || sink->run_anew;
 	if (!changed && !batch->last_part)
 		return;
 	leaves = feed_leaves(sink, &attached);
 	note_unknown(sink, batch);
 
-	fill = needs_fill(sink, batch);
+	fill = needs_fill(sink, batch) || misses_snapshot(sink, batch, changed);
 	if (!fill && batch->last_part &&
 		!(equal(leaves, sink->leaves) && equal(attached, sink->attached)))
 	{
@@ -524,6 +555,7 @@ maintain_sinks(Batch *batch)
 	if (sink_list_changed())
 	{
 		/* the runs go by plans that are about to be freed */
+		discard_refreshes(batch);
 		finish_runs(batch, PG_INT32_MAX);
 		batch->sinks = sink_list();
 		maintain_set_interest(batch->sinks);

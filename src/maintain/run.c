@@ -37,6 +37,8 @@ shape_methods(SinkShape shape)
 			return &copy_methods;
 		case SHAPE_WIDE_VIEW:
 			return &keyed_methods;
+		case SHAPE_REFRESH:
+			return &refresh_methods;
 	}
 	pg_unreachable();
 }

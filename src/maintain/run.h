@@ -84,5 +84,6 @@ typedef struct RunMethods
 extern const RunMethods rollup_methods;
 extern const RunMethods copy_methods;
 extern const RunMethods keyed_methods;
+extern const RunMethods refresh_methods;
 
 #endif							/* FRESHET_RUN_H */

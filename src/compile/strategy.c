@@ -1,0 +1,132 @@
+/*-------------------------------------------------------------------------
+ *
+ * strategy.c
+ *		The cheapest strategy that is exact for a query.
+ *
+ * The analysis for "delta" refuses by an error what it has no rule for.  The
+ * error is caught here, in a subtransaction that gives back what the analysis
+ * had opened, and becomes the reason why the query is to be run whole
+ * whenever a source changes ("refresh").  Other errors, a function that does
+ * not exist or a division by zero in a constant, are the user's to see.
+ *
+ * Running the query holds up all other sinks of the database for as long.  So
+ * it must be cheap, as the planner sees it: see freshet.refresh_cost_limit.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/freshet.h"
+
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "rewrite/rewriteHandler.h"
+#include "tcop/dest.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "analyze.h"
+#include "analyze_internal.h"
+#include "base/guc.h"
+#include "strategy.h"
+
+/* The plan, or NULL and the refusal. */
+static SinkPlan *
+try_delta(const Query *query, ErrorData **refusal)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	SinkPlan   *volatile plan = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		plan = analyze_delta(query);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(oldcontext);
+		*refusal = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+
+	if (plan == NULL && (*refusal)->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED)
+		ReThrowError(*refusal);
+	return plan;
+}
+
+/* What the refusal names: "HAVING", or all that it says. */
+static char *
+refused_construct(const ErrorData *refusal)
+{
+	char	   *result = pstrdup(refusal->message);
+	char	   *end = strstr(result, REFUSED_SUFFIX);
+
+	if (end != NULL)
+		*end = '\0';
+	return result;
+}
+
+/*
+ * Plan the query as the worker will, and have the executor check the current
+ * user's rights.  Returns the cost.
+ */
+static double
+plan_query(const Query *query)
+{
+	int			nestlevel = NewGUCNestLevel();
+	List	   *queries;
+	PlannedStmt *stmt;
+	QueryDesc  *desc;
+	double		cost;
+
+	/* a policy that hides rows is an error, not a filter */
+	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	AcquireRewriteLocks(copyObject((Query *) query), true, false);
+	queries = QueryRewrite(copyObject((Query *) query));
+	stmt = pg_plan_query(linitial_node(Query, queries), "", 0, NULL);
+	cost = stmt->planTree->total_cost;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	desc = CreateQueryDesc(stmt, "", GetActiveSnapshot(), InvalidSnapshot, None_Receiver, NULL,
+						   NULL, 0);
+	ExecutorStart(desc, EXEC_FLAG_EXPLAIN_ONLY);
+	ExecutorEnd(desc);
+	FreeQueryDesc(desc);
+	PopActiveSnapshot();
+	AtEOXact_GUC(false, nestlevel);
+	return cost;
+}
+
+void
+strategy_choose(const Query *query, StrategyChoice *choice)
+{
+	ErrorData  *refusal = NULL;
+
+	memset(choice, 0, sizeof(StrategyChoice));
+	choice->plan = try_delta(query, &refusal);
+	if (choice->plan != NULL)
+		return;
+
+	choice->plan = analyze_refresh(query);
+	choice->reason = refused_construct(refusal);
+	choice->hint = refusal->hint;
+	choice->cost = plan_query(query);
+	if (choice->cost > freshet_refresh_cost_limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s is not supported in the definition of a sink whose query is expensive",
+						choice->reason),
+				 errdetail("The query would be run whenever one of its sources changes, at an "
+						   "estimated cost of %.0f; freshet.refresh_cost_limit is %.0f.",
+						   choice->cost, freshet_refresh_cost_limit),
+				 choice->hint == NULL ? 0 : errhint("%s", choice->hint)));
+}

@@ -1,0 +1,169 @@
+/*-------------------------------------------------------------------------
+ *
+ * refresh.c
+ *		The strategy "refresh": run the query, and write what differs.
+ *
+ * It serves every query whose result depends on the rows of its sources alone.
+ * Changes only say that there are some; the query is run at the snapshot of
+ * the batch, once, when the batch is whole, with the rights of its definer
+ * and without row-level security (a query under a policy raises an error).
+ * What it yields is compared with the sink, which is written as its owner.
+ *
+ * Nothing of it serves a batch that is not aligned: the snapshot is ahead of
+ * what was decoded.  The sink is then set building, and filled, which is the
+ * same, when a batch has reached its snapshot.
+ *
+ * A new plan is a reason to run the query as well: a view or a function that
+ * the query uses may have been replaced.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/freshet.h"
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "api/api.h"
+#include "apply.h"
+#include "engine/worker.h"
+#include "key_query.h"
+#include "row_diff.h"
+#include "run.h"
+
+typedef struct Refresh
+{
+	RowConsumer consumer;
+	Sink	   *sink;
+	List	   *leaves;
+	MemoryContext context;
+	SinkWriter *writer;
+	bool		changed;
+} Refresh;
+
+/* While the query runs. */
+typedef struct QueryResult
+{
+	RowDiff    *diff;
+	SinkStats  *stats;
+} QueryResult;
+
+static void
+refresh_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
+{
+	((Refresh *) consumer)->changed = true;
+}
+
+static void
+refresh_truncate(RowConsumer *consumer, int source)
+{
+	((Refresh *) consumer)->changed = true;
+}
+
+static RowConsumer *
+refresh_open(Sink *sink, List *leaves, ChangeSet *emit)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet refresh",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	Refresh    *refresh = palloc0(sizeof(Refresh));
+
+	refresh->consumer.row = refresh_row;
+	refresh->consumer.truncate = refresh_truncate;
+	refresh->consumer.wants_same_identity = true;
+	refresh->sink = sink;
+	refresh->leaves = leaves;
+	refresh->context = context;
+	refresh->writer = writer_open(sink, emit);
+	refresh->changed = sink->run_anew;
+	MemoryContextSwitchTo(oldcontext);
+	return &refresh->consumer;
+}
+
+static void
+take_row(TupleTableSlot *slot, void *arg)
+{
+	QueryResult *result = arg;
+
+	row_diff_add(result->diff, slot);
+	if (result->stats != NULL)
+		result->stats->rows_done++;
+}
+
+static char *
+definition_text(const Sink *sink)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT * FROM %s d", api_relation_name(sink->viewid));
+	return sql.data;
+}
+
+static void
+run_query(Refresh *refresh, SinkStats *stats)
+{
+	Sink	   *sink = refresh->sink;
+	MemoryContext context = AllocSetContextCreate(refresh->context, "freshet result",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	int			nestlevel = NewGUCNestLevel();
+	QueryResult result = {row_diff_begin(refresh->writer), stats};
+
+	worker_lock_relation(sink->viewid, AccessShareLock);
+	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	if (sink->run_cache == NULL)
+		sink->run_cache = key_query_create(sink->context, false);
+	key_query_run(sink->run_cache, definition_text(sink), NULL, false, take_row, &result);
+	AtEOXact_GUC(false, nestlevel);
+
+	writer_begin(refresh->writer);
+	row_diff_write(result.diff);
+	writer_end(refresh->writer);
+
+	row_diff_end(result.diff);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+	sink->run_anew = false;
+	refresh->changed = false;
+}
+
+static void
+refresh_fill(RowConsumer *consumer, SinkStats *stats)
+{
+	run_query((Refresh *) consumer, stats);
+}
+
+static void
+refresh_flush(RowConsumer *consumer)
+{
+	Refresh    *refresh = (Refresh *) consumer;
+
+	if (!refresh->changed)
+		return;
+	feed_check_sources(refresh->sink, refresh->leaves);
+	run_query(refresh, NULL);
+}
+
+static void
+refresh_close(RowConsumer *consumer, MaintainResult *result)
+{
+	Refresh    *refresh = (Refresh *) consumer;
+
+	result->inserted = refresh->writer->inserted;
+	result->updated = refresh->writer->updated;
+	result->deleted = refresh->writer->deleted;
+	writer_close(refresh->writer);
+	MemoryContextDelete(refresh->context);
+}
+
+const RunMethods refresh_methods = {
+	refresh_open,
+	refresh_fill,
+	refresh_flush,
+	refresh_close
+};
