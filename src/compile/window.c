@@ -51,7 +51,7 @@ window_length(const Interval *span, const char *what)
 
 	if (span->month != 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s of a time window must not contain months or years", what),
 				 errhint("Group by date_trunc() for windows that follow the calendar.")));
 
