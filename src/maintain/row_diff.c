@@ -20,14 +20,9 @@
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
-#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "utils/datum.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -37,6 +32,7 @@
 
 #include "base/guc.h"
 #include "row_diff.h"
+#include "row_hash.h"
 
 /* Columns of the rows that are sorted. */
 #define HASH_ATTNO		1
@@ -112,21 +108,12 @@ row_diff_begin(SinkWriter *writer)
 	return diff;
 }
 
-/* Of the images of the values; out-of-line values are fetched for it. */
 static uint64
 hash_row(RowDiff *diff, const Datum *values, const bool *nulls)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(diff->hash_context);
-	uint64		hash = 0;
+	uint64		hash = row_hash(diff->desc, FIRST_ATTNO, diff->ncolumns, values, nulls);
 
-	for (int i = 0; i < diff->ncolumns; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(diff->desc, FIRST_ATTNO - 1 + i);
-
-		hash = hash_combine64(hash, nulls[i] ? 0 :
-							  (uint64) datum_image_hash(values[i], att->attbyval,
-														att->attlen) + 1);
-	}
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextReset(diff->hash_context);
 	return hash;
@@ -194,18 +181,14 @@ static bool
 same_row(RowDiff *diff, TupleTableSlot *a, TupleTableSlot *b)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(diff->hash_context);
-	bool		same = true;
+	int			first = FIRST_ATTNO - 1;
+	bool		same;
 
 	slot_getallattrs(a);
 	slot_getallattrs(b);
-	for (int i = FIRST_ATTNO - 1; same && i < diff->desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(diff->desc, i);
-
-		same = a->tts_isnull[i] == b->tts_isnull[i] &&
-			(a->tts_isnull[i] ||
-			 datum_image_eq(a->tts_values[i], b->tts_values[i], att->attbyval, att->attlen));
-	}
+	same = row_image_eq(diff->desc, FIRST_ATTNO, diff->ncolumns,
+						&a->tts_values[first], &a->tts_isnull[first],
+						&b->tts_values[first], &b->tts_isnull[first]);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextReset(diff->hash_context);
 	return same;
