@@ -22,21 +22,13 @@
  */
 #include "base/freshet.h"
 
-#include "common/hashfn.h"
 #include "executor/executor.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 
 #include "base/guc.h"
 #include "net_rows.h"
+#include "row_hash.h"
 #include "signed_rows.h"
-
-/* A row, and how often it came more than it went. */
-typedef struct NetEntry
-{
-	MinimalTuple row;
-	int64		count;
-} NetEntry;
 
 /* The rows of one source. */
 typedef struct NetSource
@@ -79,7 +71,7 @@ net_row(RowConsumer *consumer, int source_number, TupleTableSlot *slot, int sign
 	NetRows    *net = (NetRows *) consumer;
 	NetSource  *source = &net->sources[source_number];
 	TupleDesc	desc = slot->tts_tupleDescriptor;
-	uint32		hash = 0;
+	uint32		hash;
 
 	if (source->desc == NULL || source->desc->natts < desc->natts || source->rows == NULL)
 	{
@@ -92,13 +84,8 @@ net_row(RowConsumer *consumer, int source_number, TupleTableSlot *slot, int sign
 	}
 
 	for (int i = 0; i < source->nused; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(source->used_desc, i);
-
 		source->values[i] = slot_getattr(slot, source->used[i], &source->nulls[i]);
-		hash = hash_combine(hash, source->nulls[i] ? 0 :
-							datum_image_hash(source->values[i], att->attbyval, att->attlen));
-	}
+	hash = (uint32) row_hash(source->used_desc, 1, source->nused, source->values, source->nulls);
 	signed_rows_put(source->rows, hash, sign, source->values, source->nulls);
 }
 
@@ -164,114 +151,36 @@ net_rows_destroy(RowConsumer *consumer)
  * Delivering
  */
 
-typedef struct Delivery
-{
-	NetRows    *net;
-	int			source_number;
-	TupleTableSlot *used_slot;	/* a row that was kept */
-	TupleTableSlot *slot;		/* the same as a row of the source */
-	MemoryContext context;		/* of the entries */
-	List	   *entries;		/* NetEntry *: rows of one hash */
-} Delivery;
-
+/* A row that was kept, as one of the source, as often as it came or went. */
 static void
-deliver_entry(Delivery *delivery, const NetEntry *entry)
+deliver_row(NetRows *net, int source_number, TupleTableSlot *slot, int64 count,
+			const Datum *values, const bool *nulls)
 {
-	NetSource  *source = &delivery->net->sources[delivery->source_number];
-	TupleTableSlot *used = delivery->used_slot;
-	TupleTableSlot *slot = ExecStoreAllNullTuple(delivery->slot);
+	NetSource  *source = &net->sources[source_number];
 
-	ExecStoreMinimalTuple(entry->row, used, false);
-	slot_getallattrs(used);
+	ExecStoreAllNullTuple(slot);
 	for (int i = 0; i < source->nused; i++)
 	{
-		slot->tts_values[source->used[i] - 1] = used->tts_values[i];
-		slot->tts_isnull[source->used[i] - 1] = used->tts_isnull[i];
+		slot->tts_values[source->used[i] - 1] = values[i];
+		slot->tts_isnull[source->used[i] - 1] = nulls[i];
 	}
-	for (int64 i = 0; i < Abs(entry->count); i++)
-		delivery->net->target->row(delivery->net->target, delivery->source_number, slot,
-								   entry->count > 0 ? 1 : -1);
-}
-
-static void
-deliver_entries(Delivery *delivery)
-{
-	ListCell   *lc;
-
-	foreach(lc, delivery->entries)
-		deliver_entry(delivery, lfirst(lc));
-	delivery->entries = NIL;
-	ExecClearTuple(delivery->used_slot);
-	MemoryContextReset(delivery->context);
-}
-
-/* Count a row among those of the same hash, which are few. */
-static void
-count_row(Delivery *delivery, int sign, Datum *values, bool *nulls)
-{
-	TupleTableSlot *used = delivery->used_slot;
-	TupleDesc	desc = used->tts_tupleDescriptor;
-	MemoryContext oldcontext = MemoryContextSwitchTo(delivery->context);
-	NetEntry   *entry = NULL;
-	ListCell   *lc;
-
-	foreach(lc, delivery->entries)
-	{
-		bool		same = true;
-
-		entry = lfirst(lc);
-		ExecStoreMinimalTuple(entry->row, used, false);
-		slot_getallattrs(used);
-		for (int i = 0; same && i < desc->natts; i++)
-		{
-			Form_pg_attribute att = TupleDescAttr(desc, i);
-
-			same = used->tts_isnull[i] == nulls[i] &&
-				(nulls[i] || datum_image_eq(used->tts_values[i], values[i], att->attbyval,
-											att->attlen));
-		}
-		if (same)
-			break;
-		entry = NULL;
-	}
-	if (entry == NULL)
-	{
-		entry = palloc(sizeof(NetEntry));
-		entry->row = heap_form_minimal_tuple(desc, values, nulls);
-		entry->count = 0;
-		delivery->entries = lappend(delivery->entries, entry);
-	}
-	entry->count += sign;
-	MemoryContextSwitchTo(oldcontext);
+	for (int64 i = 0; i < Abs(count); i++)
+		net->target->row(net->target, source_number, slot, count > 0 ? 1 : -1);
 }
 
 static void
 deliver_source(NetRows *net, int source_number)
 {
 	NetSource  *source = &net->sources[source_number];
-	Delivery	delivery = {.net = net,.source_number = source_number};
-	uint32		previous = 0;
-	uint32		hash;
-	int			sign;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(source->desc, &TTSOpsVirtual);
+	int64		count;
 	Datum	   *values;
 	bool	   *nulls;
 
-	delivery.used_slot = MakeSingleTupleTableSlot(source->used_desc, &TTSOpsMinimalTuple);
-	delivery.slot = MakeSingleTupleTableSlot(source->desc, &TTSOpsVirtual);
-	delivery.context = AllocSetContextCreate(net->context, "freshet netted rows of one hash",
-											 ALLOCSET_DEFAULT_SIZES);
 	signed_rows_sort(source->rows);
-	while (signed_rows_get(source->rows, &hash, &sign, &values, &nulls))
-	{
-		if (hash != previous)
-			deliver_entries(&delivery);
-		previous = hash;
-		count_row(&delivery, sign, values, nulls);
-	}
-	deliver_entries(&delivery);
-	ExecDropSingleTupleTableSlot(delivery.used_slot);
-	ExecDropSingleTupleTableSlot(delivery.slot);
-	MemoryContextDelete(delivery.context);
+	while (signed_rows_get_net(source->rows, &count, &values, &nulls))
+		deliver_row(net, source_number, slot, count, values, nulls);
+	ExecDropSingleTupleTableSlot(slot);
 	forget_rows(source);
 }
 

@@ -24,12 +24,20 @@
 #include "utils/memutils.h"
 #include "utils/tuplesort.h"
 
+#include "row_hash.h"
 #include "signed_rows.h"
 
 /* Columns of the tuplesort before those of the rows. */
 #define HASH_COLUMN		0
 #define SIGN_COLUMN		1
 #define OWN_COLUMNS		2
+
+/* A row, and how often it came more than it went. */
+typedef struct NetEntry
+{
+	MinimalTuple row;
+	int64		count;
+} NetEntry;
 
 struct SignedRows
 {
@@ -39,6 +47,14 @@ struct SignedRows
 	TupleTableSlot *out;
 	int			natts;			/* of the rows */
 	int64		nread;
+
+	/* signed_rows_get_net() */
+	MemoryContext net_context;	/* of the entries */
+	List	   *entries;		/* NetEntry *: what is left to yield of one hash */
+	TupleTableSlot *entry_slot;
+	bool		ahead;			/* "out" has the first row of the next hash */
+	uint32		ahead_hash;
+	int			ahead_sign;
 };
 
 static TupleDesc
@@ -91,6 +107,9 @@ signed_rows_create(TupleDesc desc, int nkeys, const KeySpec *keys, const int *co
 	rows->natts = desc->natts;
 	rows->in = MakeSingleTupleTableSlot(sort_desc, &TTSOpsVirtual);
 	rows->out = MakeSingleTupleTableSlot(sort_desc, &TTSOpsMinimalTuple);
+	rows->entry_slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	rows->net_context = AllocSetContextCreate(context, "freshet netted rows of one hash",
+											  ALLOCSET_SMALL_SIZES);
 	rows->sort = begin_sort(sort_desc, nkeys, keys, columns, memory);
 	MemoryContextSwitchTo(oldcontext);
 	return rows;
@@ -101,6 +120,7 @@ signed_rows_destroy(SignedRows *rows)
 {
 	ExecDropSingleTupleTableSlot(rows->in);
 	ExecDropSingleTupleTableSlot(rows->out);
+	ExecDropSingleTupleTableSlot(rows->entry_slot);
 	tuplesort_end(rows->sort);
 	MemoryContextDelete(rows->context);
 }
@@ -146,4 +166,84 @@ signed_rows_get(SignedRows *rows, uint32 *hash, int *sign, Datum **values, bool 
 	*values = slot->tts_values + OWN_COLUMNS;
 	*nulls = slot->tts_isnull + OWN_COLUMNS;
 	return true;
+}
+
+/* Count a row among those of the same hash, which are few. */
+static void
+count_row(SignedRows *rows, int sign, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = rows->entry_slot;
+	MemoryContext oldcontext = MemoryContextSwitchTo(rows->net_context);
+	NetEntry   *entry;
+	ListCell   *lc;
+
+	foreach(lc, rows->entries)
+	{
+		entry = lfirst(lc);
+		ExecStoreMinimalTuple(entry->row, slot, false);
+		slot_getallattrs(slot);
+		if (row_image_eq(slot->tts_tupleDescriptor, 1, rows->natts, slot->tts_values,
+						 slot->tts_isnull, values, nulls))
+			break;
+	}
+	if (lc == NULL)
+	{
+		entry = palloc0(sizeof(NetEntry));
+		entry->row = heap_form_minimal_tuple(slot->tts_tupleDescriptor,
+											 unconstify(Datum *, values),
+											 unconstify(bool *, nulls));
+		rows->entries = lappend(rows->entries, entry);
+	}
+	entry->count += sign;
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Take in the rows of the next hash; false if there are none. */
+static bool
+count_next_hash(SignedRows *rows)
+{
+	Datum	   *values = rows->out->tts_values + OWN_COLUMNS;
+	bool	   *nulls = rows->out->tts_isnull + OWN_COLUMNS;
+	uint32		hash;
+
+	ExecClearTuple(rows->entry_slot);
+	MemoryContextReset(rows->net_context);
+	rows->entries = NIL;
+	if (!rows->ahead &&
+		!signed_rows_get(rows, &rows->ahead_hash, &rows->ahead_sign, &values, &nulls))
+		return false;
+
+	hash = rows->ahead_hash;
+	do
+	{
+		count_row(rows, rows->ahead_sign, values, nulls);
+		rows->ahead = signed_rows_get(rows, &rows->ahead_hash, &rows->ahead_sign, &values,
+									  &nulls);
+	} while (rows->ahead && rows->ahead_hash == hash);
+	return true;
+}
+
+bool
+signed_rows_get_net(SignedRows *rows, int64 *count, Datum **values, bool **nulls)
+{
+	for (;;)
+	{
+		while (rows->entries != NIL)
+		{
+			NetEntry   *entry = llast(rows->entries);
+			TupleTableSlot *slot = rows->entry_slot;
+
+			rows->entries = list_delete_last(rows->entries);
+			if (entry->count == 0)
+				continue;
+			ExecStoreMinimalTuple(entry->row, slot, false);
+			slot_getallattrs(slot);
+			*count = entry->count;
+			*values = slot->tts_values;
+			*nulls = slot->tts_isnull;
+			return true;
+		}
+		if (!count_next_hash(rows))
+			return false;
+	}
 }

@@ -40,4 +40,12 @@ extern void signed_rows_sort(SignedRows *rows);
 extern bool signed_rows_get(SignedRows *rows, uint32 *hash, int *sign, Datum **values,
 							bool **nulls);
 
+/*
+ * The next row that differs, byte by byte, from those before, and how often it
+ * came more than it went, which is not 0; false if there is none.  hash, that
+ * of signed_rows_put(), must tell of the images of all columns.  Not together
+ * with signed_rows_get().
+ */
+extern bool signed_rows_get_net(SignedRows *rows, int64 *count, Datum **values, bool **nulls);
+
 #endif							/* FRESHET_SIGNED_ROWS_H */
