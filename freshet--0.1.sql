@@ -21,7 +21,7 @@ GRANT USAGE ON SCHEMA freshet_def TO PUBLIC;
 CREATE TABLE freshet.sink (
 	relid regclass PRIMARY KEY,
 	definition regclass NOT NULL UNIQUE,
-	kind text NOT NULL CHECK (kind IN ('rollup', 'copy', 'wide view', 'query', 'history')),
+	kind text NOT NULL CHECK (kind IN ('rollup', 'copy', 'bag', 'wide view', 'query', 'history')),
 	strategy text NOT NULL CHECK (strategy IN ('delta', 'keyed', 'refresh')),
 	refresh_every interval,
 	settings text[] NOT NULL DEFAULT '{}',
@@ -33,7 +33,7 @@ CREATE TABLE freshet.sink (
 COMMENT ON TABLE freshet.sink IS 'the sinks of this database; written by the functions of freshet';
 COMMENT ON COLUMN freshet.sink.relid IS 'the table that is kept equal to a query';
 COMMENT ON COLUMN freshet.sink.definition IS 'the query, as a view in freshet_def';
-COMMENT ON COLUMN freshet.sink.kind IS 'rollup, copy, wide view, query or history';
+COMMENT ON COLUMN freshet.sink.kind IS 'rollup, copy, bag (a copy of rows without a key), wide view, query or history';
 COMMENT ON COLUMN freshet.sink.strategy IS 'how it is maintained: delta, keyed or refresh';
 COMMENT ON COLUMN freshet.sink.refresh_every IS 'strategy refresh: at most one computation each';
 COMMENT ON COLUMN freshet.sink.settings IS 'settings under which the query is computed, as name=value';
@@ -93,6 +93,13 @@ SELECT pg_catalog.pg_extension_config_dump('freshet.sink', '');
 --
 -- Windows
 --
+
+CREATE FUNCTION freshet.row_hash(VARIADIC "any")
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'freshet_row_hash'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.row_hash(VARIADIC "any") IS
+'a hash of the values as they are stored: what sinks without a key are indexed by';
 
 CREATE FUNCTION freshet.tumble(ts timestamptz, size interval,
 	origin timestamptz DEFAULT '2000-01-01 00:00:00+00',
@@ -378,7 +385,7 @@ FROM freshet.sink s
 		ON a.dboid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
 COMMENT ON VIEW freshet.status IS 'the sinks of this database and how they do';
 COMMENT ON COLUMN freshet.status.sink IS 'the sink';
-COMMENT ON COLUMN freshet.status.kind IS 'rollup, copy, wide view, query or history';
+COMMENT ON COLUMN freshet.status.kind IS 'rollup, copy, bag (a copy of rows without a key), wide view, query or history';
 COMMENT ON COLUMN freshet.status.strategy IS 'how it is maintained: delta, keyed or refresh';
 COMMENT ON COLUMN freshet.status.state IS 'building, live, catching up, paused or failed';
 COMMENT ON COLUMN freshet.status.rows IS 'rows of the sink';

@@ -17,7 +17,7 @@ CREATE VIEW rf_view (g, n, total) AS SELECT grp, count(*), sum(v) FROM rf_item G
 CREATE VIEW rf_outer AS SELECT g, total FROM rf_view WHERE n > 3;
 CREATE VIEW rf_check AS SELECT relid AS sink, check_sink(relid) FROM freshet.sink WHERE relid::text LIKE 'rf%' ORDER BY relid;
 
-SELECT freshet.create_sink('rf_rows', 'SELECT x, y FROM rf_bag');
+SELECT freshet.create_sink('rf_rows', 'SELECT x, y FROM rf_bag UNION ALL SELECT k, NULL FROM rf_part WHERE k < 0');
 SELECT freshet.create_sink('rf_join', 'SELECT i.id, i.grp, b.y FROM rf_item i JOIN rf_bag b ON b.x = i.id % 8 AND i.id < 40');
 SELECT freshet.create_sink('rf_left', 'SELECT b.x, b.y, p.k FROM rf_bag b LEFT JOIN rf_part p USING (x)');
 SELECT freshet.create_sink('rf_full', 'SELECT coalesce(b.x, p.x) AS x, count(b.y) AS ys, count(p.k) AS ks FROM rf_bag b FULL JOIN (SELECT * FROM rf_part WHERE x > 5) p ON b.x = p.x GROUP BY 1');
@@ -82,7 +82,7 @@ SELECT check_sink('rf_left'), check_sink('rf_full'), check_sink('rf_except');
 CREATE OR REPLACE VIEW rf_view (g, n, total) AS SELECT grp, count(*) * 2, sum(v) + 1 FROM rf_item GROUP BY grp;
 SELECT check_sink('rf_views');
 CREATE FUNCTION rf_f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 + 1; END';
-SELECT freshet.create_sink('rf_function', 'SELECT rf_f(x) AS x FROM rf_bag ORDER BY y');
+SELECT freshet.create_sink('rf_function', 'SELECT DISTINCT rf_f(x) AS x FROM rf_bag');
 SELECT check_sink('rf_function');
 CREATE OR REPLACE FUNCTION rf_f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 + 2; END';
 SELECT check_sink('rf_function');
@@ -94,7 +94,7 @@ SELECT check_sink('rf_distinct');
 SELECT * FROM rf_distinct WHERE grp = 'late';
 SELECT freshet.rebuild_sink('rf_top');
 SELECT freshet.pause_sink('rf_join');
-SELECT freshet.wait();
+SELECT freshet.wait() IS NOT NULL AS waited;
 DELETE FROM rf_item WHERE id < 20;
 SELECT freshet.resume_sink('rf_join');
 TRUNCATE rf_bag, rf_item;

@@ -66,14 +66,6 @@ static const char *const recorded_settings[] = {
 	"bytea_output",
 };
 
-/* freshet.sink.kind */
-static const char *const kinds[] = {
-	[SHAPE_ROLLUP] = "rollup",
-	[SHAPE_COPY] = "copy",
-	[SHAPE_WIDE_VIEW] = "wide view",
-	[SHAPE_REFRESH] = "query",
-};
-
 void
 sink_table_check_call(const char *function)
 {
@@ -176,6 +168,21 @@ make_table(RangeVar *rv, const SinkPlan *plan)
 	return address.objectId;
 }
 
+/* By which the copies of a row are found; see row_hash.c. */
+static void
+make_hash_index(const char *name, const SinkPlan *plan)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE INDEX ON %s (" FRESHET_SCHEMA "." FRESHET_ROW_HASH "(", name);
+	for (int i = 0; i < plan->ncolumns && i < FRESHET_ROW_HASH_COLUMNS; i++)
+		appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(plan->columns[i].name));
+	appendStringInfoString(&sql, "))");
+	api_run(sql.data);
+}
+
 /*
  * The key; and old rows in the log for those who consume the sink's changes.
  */
@@ -186,6 +193,8 @@ make_key(Oid relid, const SinkPlan *plan)
 	StringInfoData sql;
 
 	api_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
+	if (plan->shape == SHAPE_BAG)
+		make_hash_index(name, plan);
 	if (plan->nkeys == 0)
 		return;
 
@@ -278,7 +287,7 @@ record_sink(Oid relid, Oid viewid, const SinkPlan *plan, bool with_data)
 	sink.relid = relid;
 	sink.viewid = viewid;
 	sink.strategy = plan_strategy(plan);
-	sink.kind = unconstify(char *, kinds[plan->shape]);
+	sink.kind = unconstify(char *, plan_kind(plan));
 	sink.paused = !with_data;
 	sink.generation = 1;
 	sink.ncolumns = plan->ncolumns;

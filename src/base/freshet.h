@@ -37,6 +37,10 @@
 #define FRESHET_STATE_COLUMN	"_freshet_state"
 #define FRESHET_KEY_COLUMN		"_freshet_key"
 
+/* What finds rows without a key, and how many columns of them it looks at. */
+#define FRESHET_ROW_HASH	"row_hash"
+#define FRESHET_ROW_HASH_COLUMNS	100
+
 /* True in the per-database worker, from its start to its exit. */
 extern bool freshet_is_worker;
 

@@ -377,6 +377,12 @@ check_columns(const Sink *sink)
 		ReleaseSysCache(tuple);
 	}
 
+	if (strcmp(plan_kind(sink->plan), sink->kind) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the rows of sink \"%s\" have lost their key",
+						get_rel_name(sink->relid)),
+				 errhint("Give the source its key back, or drop the sink and create it anew.")));
 	if (!good)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -386,12 +392,12 @@ check_columns(const Sink *sink)
 }
 
 static SinkPlan *
-make_plan(SinkStrategy strategy, const Query *query)
+make_plan(const Sink *sink, const Query *query)
 {
-	switch (strategy)
+	switch (sink->strategy)
 	{
 		case STRATEGY_DELTA:
-			return analyze_delta(query);
+			return analyze_delta(query, strcmp(sink->kind, "bag") == 0);
 		case STRATEGY_KEYED:
 			return analyze_wide_view(query);
 		case STRATEGY_REFRESH:
@@ -449,8 +455,8 @@ sink_make_plan(Sink *sink)
 	query = definition_query(sink->viewid);
 	if (query == NULL)
 		worker_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
-	sink->plan = sink->strategy == STRATEGY_KEYED ? analyze_wide_view(query) :
-		analyze_delta(query);
+	sink->plan = make_plan(sink, query);
+	sink->run_anew = sink->strategy == STRATEGY_REFRESH;
 	analyze_check_sources(sink->plan, sink->owner);
 	check_columns(sink);
 

@@ -619,11 +619,12 @@ analyze_output_column(SinkPlan *plan, TargetEntry *tle, Expr *expr)
 
 /* Fill in the context and its plan, or raise the refusal. */
 void
-analyze_query(AnalyzeContext *ctx, const Query *query)
+analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 {
 	ListCell   *lc;
 
 	memset(ctx, 0, sizeof(AnalyzeContext));
+	ctx->as_bag = as_bag;
 	ctx->plan = palloc0(sizeof(SinkPlan));
 	ctx->plan->nsources = 1;
 	ctx->plan->sources = palloc0(sizeof(SourceUse));
@@ -657,10 +658,10 @@ analyze_query(AnalyzeContext *ctx, const Query *query)
 }
 
 SinkPlan *
-analyze_delta(const Query *query)
+analyze_delta(const Query *query, bool as_bag)
 {
 	AnalyzeContext ctx;
 
-	analyze_query(&ctx, query);
+	analyze_query(&ctx, query, as_bag);
 	return ctx.plan;
 }

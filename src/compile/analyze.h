@@ -21,8 +21,11 @@ extern Query *analyze_query_text(const char *query);
  * get_view_query() gives it; it is not modified) and make its plan in the
  * current memory context.  Raises ERRCODE_FEATURE_NOT_SUPPORTED, naming the
  * construct, with a HINT, if no strategy can maintain it.
+ *
+ * as_bag: a copy goes without a key, as one that was made so, though its source
+ * may have got one since.
  */
-extern SinkPlan *analyze_delta(const Query *query);
+extern SinkPlan *analyze_delta(const Query *query, bool as_bag);
 
 /*
  * The plan of any query that means something as a table: it is run anew when

@@ -3,9 +3,10 @@
  * analyze_copy.c
  *		Key and outputs of a query without GROUP BY and aggregates.
  *
- * A copy needs a key by which a changed row of the source is found again (see
- * table_key.c).  Its columns must be in the select list as they are.  A
- * hopping window makes several rows of one, which window_start tells apart.
+ * A changed row of the source is found again by a key (see table_key.c) whose
+ * columns are in the select list as they are.  A hopping window makes several
+ * rows of one, which window_start tells apart.  Without a key the copy is a bag,
+ * whose rows are known by all of their values.
  *
  *-------------------------------------------------------------------------
  */
@@ -76,46 +77,33 @@ use_key(SinkPlan *plan, List *attnos)
 	return true;
 }
 
-static void
+/* False if no key of the source is in the select list. */
+static bool
 make_key(SinkPlan *plan)
 {
 	Relation	rel = table_open(plan->sources[0].relid, NoLock);
-	List	   *keys = table_keys(rel);
-	const char *name = RelationGetRelationName(rel);
 	ListCell   *lc;
+	bool		found = false;
 
-	if (keys == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("\"%s\" has no primary key by which a sink can follow its rows", name),
-				 errhint("Add a primary key that is not deferrable, or use GROUP BY.")));
-	foreach(lc, keys)
+	foreach(lc, table_keys(rel))
 	{
-		if (use_key(plan, lfirst(lc)))
+		found = use_key(plan, lfirst(lc));
+		if (found)
 			break;
 	}
-	if (lc == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the primary key of the source must be in the select list"),
-				 errdetail("A sink without GROUP BY finds the rows of \"%s\" by it.", name),
-				 errhint("Add its columns, as they are, to the select list.")));
 	table_close(rel, NoLock);
+	return found;
 }
 
-static void
+/* The rest of the key: a row is in several windows of hop. */
+static bool
 make_window_key(SinkPlan *plan)
 {
 	int			column = plain_column(plan, INNER_VAR, 1);
 
 	if (column >= 0)
 		add_copy_key(plan, column);
-	else if (plan->window->hop)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("window_start of freshet.hop must be in the select list"),
-				 errdetail("A row is in several windows, which only window_start tells apart."),
-				 errhint("Add window_start, as it is, to the select list.")));
+	return column >= 0 || !plan->window->hop;
 }
 
 void
@@ -132,7 +120,9 @@ analyze_copy(AnalyzeContext *ctx)
 		if (!tle->resjunk)
 			analyze_output_column(plan, tle, analyze_row_expr(ctx, (Node *) tle->expr));
 	}
-	make_key(plan);
-	if (plan->window != NULL)
-		make_window_key(plan);
+	if (ctx->as_bag || !make_key(plan) || (plan->window != NULL && !make_window_key(plan)))
+	{
+		plan->shape = SHAPE_BAG;
+		plan->nkeys = 0;
+	}
 }

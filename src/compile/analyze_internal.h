@@ -25,6 +25,7 @@ typedef struct AnalyzeContext
 	List	   *conditions;		/* of WHERE and of ON, as written */
 	List	   *group_exprs;	/* the keys of a rollup, as written */
 	List	   *aggrefs;		/* the aggregates, as written, like plan->aggs */
+	bool		as_bag;			/* see analyze_delta() */
 	List	   *settings_functions; /* OIDs: why plan->uses_settings */
 } AnalyzeContext;
 
@@ -37,7 +38,7 @@ typedef struct AnalyzeContext
 			 errhint("%s", (hint))))
 
 /* analyze.c */
-extern void analyze_query(AnalyzeContext *ctx, const Query *query);
+extern void analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag);
 extern Node *analyze_renumber(AnalyzeContext *ctx, Node *node);
 extern Expr *analyze_row_expr(AnalyzeContext *ctx, Node *node);
 

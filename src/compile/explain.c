@@ -39,6 +39,8 @@ key_names(const SinkPlan *plan)
 static char *
 shape_line(const SinkPlan *plan)
 {
+	if (plan->shape == SHAPE_BAG)
+		return pstrdup("shape: copy of the rows, without a key, found by their values");
 	if (plan->shape == SHAPE_COPY)
 		return psprintf("shape: copy of the rows, key %s", key_names(plan));
 	if (plan->nkeys == 0)
@@ -178,7 +180,7 @@ analyze_explain(const Query *query)
 	strategy_choose(query, &choice);
 	if (choice.plan->shape == SHAPE_REFRESH)
 		return explain_refresh(&choice);
-	analyze_query(&ctx, query);
+	analyze_query(&ctx, query, false);
 	plan = ctx.plan;
 
 	lines = lappend(lines, pstrdup("strategy: delta, each change is folded into the sink "

@@ -18,11 +18,31 @@ plan_strategy(const SinkPlan *plan)
 	{
 		case SHAPE_ROLLUP:
 		case SHAPE_COPY:
+		case SHAPE_BAG:
 			return STRATEGY_DELTA;
 		case SHAPE_WIDE_VIEW:
 			return STRATEGY_KEYED;
 		case SHAPE_REFRESH:
 			return STRATEGY_REFRESH;
+	}
+	pg_unreachable();
+}
+
+const char *
+plan_kind(const SinkPlan *plan)
+{
+	switch (plan->shape)
+	{
+		case SHAPE_ROLLUP:
+			return "rollup";
+		case SHAPE_COPY:
+			return "copy";
+		case SHAPE_BAG:
+			return "bag";
+		case SHAPE_WIDE_VIEW:
+			return "wide view";
+		case SHAPE_REFRESH:
+			return "query";
 	}
 	pg_unreachable();
 }

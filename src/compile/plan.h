@@ -136,6 +136,7 @@ typedef enum SinkShape
 {
 	SHAPE_ROLLUP,				/* delta: GROUP BY or aggregates */
 	SHAPE_COPY,					/* delta: filtered, projected copy of the source */
+	SHAPE_BAG,					/* delta: the same, of rows without a key */
 	SHAPE_WIDE_VIEW,			/* keyed: one document per row of the root */
 	SHAPE_REFRESH				/* refresh: the rows of any query */
 } SinkShape;
@@ -177,7 +178,7 @@ typedef struct SinkPlan
 	/*
 	 * ROLLUP: the GROUP BY expressions, nkeys may be 0 (one row that always
 	 * exists).  COPY: the primary key columns of the source, and for hop (and
-	 * tumble, if selected) window_start; nkeys >= 1.  WIDE_VIEW: the key
+	 * tumble, if selected) window_start; nkeys >= 1.  BAG: none.  WIDE_VIEW: the key
 	 * columns of the root, key i is column i and expr is NULL.
 	 */
 	int			nkeys;
@@ -205,6 +206,9 @@ typedef struct SinkPlan
 
 /* The strategy that maintains a sink of this shape. */
 extern SinkStrategy plan_strategy(const SinkPlan *plan);
+
+/* The name of the shape, as in freshet.sink.kind. */
+extern const char *plan_kind(const SinkPlan *plan);
 
 /* The index of a relation among the sources, or -1. */
 extern int	plan_find_source(const SinkPlan *plan, Oid relid);

@@ -43,7 +43,7 @@ try_delta(const Query *query, ErrorData **refusal)
 	MemoryContextSwitchTo(oldcontext);
 	PG_TRY();
 	{
-		plan = analyze_delta(query);
+		plan = analyze_delta(query, false);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();

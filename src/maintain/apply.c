@@ -25,13 +25,17 @@
 
 #include "access/heapam.h"
 #include "access/heaptoast.h"
+#include "access/nbtree.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_am_d.h"
+#include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
 #include "parser/parse_relation.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/datum.h"
@@ -77,6 +81,36 @@ is_key_index(SinkWriter *writer, Relation index)
 	return true;
 }
 
+/* Does the index find rows by the hash of the plan's columns? */
+static bool
+is_hash_index(SinkWriter *writer, Relation index)
+{
+	int			n = Min(writer->sink->plan->ncolumns, FRESHET_ROW_HASH_COLUMNS);
+	FuncExpr   *call;
+	Oid			anyoid = ANYOID;
+	ListCell   *lc;
+
+	if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indisvalid ||
+		index->rd_index->indnkeyatts != 1 || index->rd_index->indkey.values[0] != 0 ||
+		RelationGetIndexPredicate(index) != NIL)
+		return false;
+
+	call = linitial(RelationGetIndexExpressions(index));
+	if (!IsA(call, FuncExpr) || list_length(call->args) != n ||
+		call->funcid != LookupFuncName(list_make2(makeString(FRESHET_SCHEMA),
+												  makeString(FRESHET_ROW_HASH)),
+									   1, &anyoid, true))
+		return false;
+	foreach(lc, call->args)
+	{
+		Var		   *var = lfirst(lc);
+
+		if (!IsA(var, Var) || var->varattno != writer->attnos[foreach_current_index(lc)])
+			return false;
+	}
+	return true;
+}
+
 static void
 open_key_index(SinkWriter *writer)
 {
@@ -84,18 +118,26 @@ open_key_index(SinkWriter *writer)
 	ResultRelInfo *rri = writer->result_rel;
 
 	writer->key_index = NULL;
-	if (nkeys == 0)
+	writer->by_hash = writer->sink->plan->shape == SHAPE_BAG;
+	if (nkeys == 0 && !writer->by_hash)
 		return;
 
 	writer->key_order = palloc(nkeys * sizeof(int));
 	for (int i = 0; i < rri->ri_NumIndices; i++)
 	{
-		if (is_key_index(writer, rri->ri_IndexRelationDescs[i]))
+		if (writer->by_hash ? is_hash_index(writer, rri->ri_IndexRelationDescs[i]) :
+			is_key_index(writer, rri->ri_IndexRelationDescs[i]))
 		{
 			writer->key_index = rri->ri_IndexRelationDescs[i];
 			break;
 		}
 	}
+	if (writer->key_index == NULL && writer->by_hash)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sink \"%s\" has lost the index on the hash of its rows",
+						RelationGetRelationName(writer->rel)),
+				 errhint("Drop the sink and create it anew.")));
 	if (writer->key_index == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -104,6 +146,8 @@ open_key_index(SinkWriter *writer)
 				 errhint("Create the unique index anew (with NULLS NOT DISTINCT) and call "
 						 "freshet.rebuild_sink().")));
 
+	if (writer->by_hash)
+		nkeys = 1;
 	writer->scan_keys = palloc0(nkeys * sizeof(ScanKeyData));
 	for (int i = 0; i < nkeys; i++)
 	{
@@ -238,18 +282,37 @@ find_only_row(SinkWriter *writer)
 	return found;
 }
 
-bool
-writer_find(SinkWriter *writer, const Datum *keys, const bool *nulls)
+/* The next row of the scan, which goes by scan_keys, into old_slot. */
+static bool
+next_found(SinkWriter *writer, bool rescan)
 {
-	int			nkeys = writer->sink->plan->nkeys;
+	int			nkeys = writer->by_hash ? 1 : writer->sink->plan->nkeys;
 	MemoryContext oldcontext;
 	bool		found;
 
+	/* what the scan allocates must live as long as the scan */
+	oldcontext = MemoryContextSwitchTo(writer->estate->es_query_cxt);
+	if (writer->index_scan == NULL)
+		writer->index_scan = freshet_index_beginscan(writer->rel, writer->key_index,
+													 GetActiveSnapshot(), nkeys);
+	if (rescan)
+	{
+		writer->index_scan->xs_snapshot = GetActiveSnapshot();
+		index_rescan(writer->index_scan, writer->scan_keys, nkeys, NULL, 0);
+	}
+	found = index_getnext_slot(writer->index_scan, ForwardScanDirection, writer->old_slot);
+	MemoryContextSwitchTo(oldcontext);
+	return found;
+}
+
+bool
+writer_find(SinkWriter *writer, const Datum *keys, const bool *nulls)
+{
 	ExecClearTuple(writer->old_slot);
 	if (writer->key_index == NULL)
 		return find_only_row(writer);
 
-	for (int i = 0; i < nkeys; i++)
+	for (int i = 0; i < writer->sink->plan->nkeys; i++)
 	{
 		ScanKey		key = &writer->scan_keys[i];
 		int			k = writer->key_order[i];
@@ -257,18 +320,7 @@ writer_find(SinkWriter *writer, const Datum *keys, const bool *nulls)
 		key->sk_flags = nulls[k] ? (SK_ISNULL | SK_SEARCHNULL) : 0;
 		key->sk_argument = nulls[k] ? (Datum) 0 : keys[k];
 	}
-
-	/* what the scan allocates must live as long as the scan */
-	oldcontext = MemoryContextSwitchTo(writer->estate->es_query_cxt);
-	if (writer->index_scan == NULL)
-		writer->index_scan = freshet_index_beginscan(writer->rel, writer->key_index,
-													 GetActiveSnapshot(), nkeys);
-	else
-		writer->index_scan->xs_snapshot = GetActiveSnapshot();
-	index_rescan(writer->index_scan, writer->scan_keys, nkeys, NULL, 0);
-	found = index_getnext_slot(writer->index_scan, ForwardScanDirection, writer->old_slot);
-	MemoryContextSwitchTo(oldcontext);
-	return found;
+	return next_found(writer, true);
 }
 
 bool
@@ -453,6 +505,27 @@ writer_delete(SinkWriter *writer)
 	emit_change(writer, writer->old_slot, NULL);
 	writer->deleted++;
 	ResetPerTupleExprContext(writer->estate);
+}
+
+/* One scan for all: a row that was deleted is seen by a scan that comes after it. */
+int64
+writer_delete_copies(SinkWriter *writer, int64 count, uint64 hash, const Datum *values,
+					 const bool *nulls)
+{
+	int64		done = 0;
+	bool		found;
+
+	writer->scan_keys[0].sk_argument = Int64GetDatum((int64) hash);
+	for (found = next_found(writer, true); found && done < count;
+		 found = next_found(writer, false))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!row_is_same(writer, values, nulls))
+			continue;
+		writer_delete(writer);
+		done++;
+	}
+	return done;
 }
 
 void

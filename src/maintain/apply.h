@@ -28,8 +28,10 @@ typedef struct SinkWriter
 	ExprState **defaults;		/* by column of the table: of those that the
 								 * owner added; NULL elements: none */
 
-	Relation	key_index;		/* NULL: the sink has one row (no key) */
+	Relation	key_index;		/* NULL: the sink has one row, or is never searched */
 	int		   *key_order;		/* key number of each index column */
+	bool		by_hash;		/* it is the index by row_hash() of rows
+								 * without a key */
 	ScanKey		scan_keys;
 	IndexScanDesc index_scan;
 
@@ -67,6 +69,14 @@ extern void writer_make_visible(void);
  * Sees what was visible at the last writer_make_visible().
  */
 extern bool writer_find(SinkWriter *writer, const Datum *keys, const bool *nulls);
+
+/*
+ * A sink without a key: delete up to count rows that have just these values (by
+ * the plan's columns), and return how many there were.  hash: row_hash() of the
+ * first FRESHET_ROW_HASH_COLUMNS of them.
+ */
+extern int64 writer_delete_copies(SinkWriter *writer, int64 count, uint64 hash,
+								  const Datum *values, const bool *nulls);
 
 /* Does the transaction see no row of the sink?  Clears old_slot. */
 extern bool writer_sink_is_empty(SinkWriter *writer);

@@ -23,7 +23,4 @@ extern uint64 row_hash(TupleDesc desc, int first, int n, const Datum *values, co
 extern bool row_image_eq(TupleDesc desc, int first, int n, const Datum *values1,
 						 const bool *nulls1, const Datum *values2, const bool *nulls2);
 
-/* The columns of a sink that its index by this hash covers: the first ones. */
-#define ROW_HASH_MAX_COLUMNS	100
-
 #endif							/* FRESHET_ROW_HASH_H */

@@ -35,6 +35,8 @@ shape_methods(SinkShape shape)
 			return &rollup_methods;
 		case SHAPE_COPY:
 			return &copy_methods;
+		case SHAPE_BAG:
+			return &bag_methods;
 		case SHAPE_WIDE_VIEW:
 			return &keyed_methods;
 		case SHAPE_REFRESH:

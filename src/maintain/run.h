@@ -83,6 +83,7 @@ typedef struct RunMethods
 
 extern const RunMethods rollup_methods;
 extern const RunMethods copy_methods;
+extern const RunMethods bag_methods;
 extern const RunMethods keyed_methods;
 extern const RunMethods refresh_methods;
 
