@@ -14,8 +14,8 @@ SELECT freshet.create_sink('chain_all', 'SELECT sum(users) AS users, max(sum) FR
 SELECT freshet.create_sink('chain_copy2', 'SELECT id, upper(u) AS u, at, length(wide) AS len FROM chain_copy WHERE u <> ''u3''');
 SELECT freshet.create_sink('chain_hours', 'SELECT window_start, count(*), sum(len) FROM chain_copy2, freshet.tumble(at, ''1 hour'') GROUP BY 1');
 SELECT freshet.create_sink('chain_user_copy', 'SELECT u, total FROM chain_users WHERE total > 100');
--- a key of the sink is not selected, bookkeeping columns are not for others
-SELECT freshet.create_sink('chain_bad', 'SELECT total FROM chain_users');
+-- a key of the sink that is not selected is not needed, bookkeeping columns are not for others
+SELECT freshet.create_sink('chain_totals', 'SELECT total FROM chain_users');
 SELECT freshet.create_sink('chain_bad', 'SELECT u, _freshet_state FROM chain_users');
 SELECT freshet.create_sink('chain_bad', 'SELECT sum(_freshet_rows) FROM chain_users');
 SELECT freshet.explain('SELECT u, total FROM chain_users WHERE total > 100');

@@ -1,4 +1,4 @@
--- What a sink cannot be made of, each by its name and with a hint
+-- What a sink cannot be made of, by its name and with a hint; and what only running the query serves
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
 CREATE SCHEMA refuse;

@@ -506,6 +506,26 @@ check_json_constructor(JsonConstructorExpr *expr, VolatilityContext *ctx)
 }
 #endif
 
+/* Parse analysis leaves out the arguments that have defaults. */
+static void
+check_default_arguments(FuncExpr *call, VolatilityContext *ctx)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
+	int			ngiven = list_length(call->args);
+	List	   *args;
+	ListCell   *lc;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", call->funcid);
+	if (((Form_pg_proc) GETSTRUCT(tuple))->pronargs > ngiven)
+	{
+		args = expand_function_arguments(call->args, false, call->funcresulttype, tuple);
+		for_each_from(lc, args, ngiven)
+			(void) volatility_walker(lfirst(lc), ctx);
+	}
+	ReleaseSysCache(tuple);
+}
+
 static bool
 volatility_walker(Node *node, VolatilityContext *ctx)
 {
@@ -518,6 +538,8 @@ volatility_walker(Node *node, VolatilityContext *ctx)
 	{
 		case T_FuncExpr:
 			check_function(((FuncExpr *) node)->funcid, ((FuncExpr *) node)->args, ctx);
+			if (ctx->whole_query)
+				check_default_arguments((FuncExpr *) node, ctx);
 			break;
 		case T_OpExpr:
 		case T_DistinctExpr:	/* same struct */
