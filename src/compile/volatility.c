@@ -511,18 +511,13 @@ static void
 check_default_arguments(FuncExpr *call, VolatilityContext *ctx)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
-	int			ngiven = list_length(call->args);
-	List	   *args;
-	ListCell   *lc;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", call->funcid);
-	if (((Form_pg_proc) GETSTRUCT(tuple))->pronargs > ngiven)
-	{
-		args = expand_function_arguments(call->args, false, call->funcresulttype, tuple);
-		for_each_from(lc, args, ngiven)
-			(void) volatility_walker(lfirst(lc), ctx);
-	}
+	if (((Form_pg_proc) GETSTRUCT(tuple))->pronargs > list_length(call->args))
+		(void) volatility_walker((Node *) expand_function_arguments(call->args, false,
+																	call->funcresulttype, tuple),
+								 ctx);
 	ReleaseSysCache(tuple);
 }
 
