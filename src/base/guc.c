@@ -45,7 +45,7 @@ guc_define(void)
 
 	DefineCustomIntVariable("freshet.work_mem",
 							"Memory for changes and groups of one batch.",
-							"Changes beyond it go to temporary files, groups to their sink.",
+							"What is beyond it goes to temporary files.",
 							&freshet_work_mem,
 							65536, 64, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB,

@@ -16,7 +16,7 @@
  *
  * A batch is decoded in parts of a few megabytes, and each is folded into the
  * sinks' runs as soon as it is there, while it is in the processor's cache;
- * nothing is written before the last part (unless a run's memory is full).
+ * nothing is written before the last part.
  *
  * The catalogue is read again after decoding: decoding executes the
  * invalidations of every transaction that S sees, so no change of the

@@ -81,7 +81,7 @@ copy_open(Sink *sink, List *leaves, ChangeSet *emit)
 	for (int i = 0; i < sink->plan->ncolumns; i++)
 		exprs = lappend(exprs, sink->plan->columns[i].expr);
 	copy->eval = row_eval_create(sink->plan, exprs, NULL);
-	desc = copy->eval->projection->pi_state.resultslot->tts_tupleDescriptor;
+	desc = copy->eval->result_slot->tts_tupleDescriptor;
 	copy->row_slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	group_table_create(&copy->groups, sink->plan->nkeys, sink->plan->keys, sizeof(CopyEntry),
 					   context, copy->row_context,
@@ -230,7 +230,7 @@ net_row(Copy *copy, int sign)
 	MemoryContextSwitchTo(copy->row_context);
 	if (!cancel_row(copy, sign > 0 ? &entry->retracted : &entry->added))
 	{
-		MinimalTuple row = ExecCopySlotMinimalTuple(eval->projection->pi_state.resultslot);
+		MinimalTuple row = ExecCopySlotMinimalTuple(eval->result_slot);
 
 		if (sign > 0)
 			entry->added = lappend(entry->added, row);

@@ -8,9 +8,9 @@
  * the states in memory are whole: adding is +1, retracting is -1, and no
  * order of the two matters.
  *
- * Groups live in a TupleHashTable whose context is bounded by half of
- * freshet.work_mem; beyond it all groups are written and forgotten, and a
- * group that comes again is read back from the sink.
+ * Groups live in a TupleHashTable whose memory is bounded; the rows of groups
+ * that do not fit are put aside (rollup_spill.c).  Nothing is computed from a
+ * group, and nothing written, before the batch is whole.
  *
  * min and max forget: when their extreme is retracted the group is "stale",
  * and its extremes are computed again from the source before the group is
@@ -38,9 +38,6 @@
 #include "rollup.h"
 #include "row_eval.h"
 #include "run.h"
-
-/* Groups are counted, and memory measured, in steps of so many new ones. */
-#define MEMORY_CHECK_INTERVAL	256
 
 /* Rows of a batch after which the cache of keys is made. */
 #define CACHE_FROM_ROWS			4096
@@ -143,9 +140,9 @@ rollup_open(Sink *sink, List *leaves, ChangeSet *emit)
 	rollup->group_context = AllocSetContextCreate(context, "freshet groups",
 												  ALLOCSET_DEFAULT_SIZES);
 	rollup->leaves = leaves;
-	rollup->next_check = MEMORY_CHECK_INTERVAL;
 	rollup->sink = sink;
 	rollup->plan = sink->plan;
+	rollup_reset_memory(rollup);
 	rollup->group_size = offsetof(RollupGroup, accums) + sink->plan->naggs * sizeof(Accum);
 	initStringInfo(&rollup->state);
 	compile_input(rollup);
@@ -170,6 +167,7 @@ rollup_close(RowConsumer *consumer, MaintainResult *result)
 	result->updated = rollup->writer->updated;
 	result->deleted = rollup->writer->deleted;
 	writer_close(rollup->writer);
+	rollup_spill_forget(rollup);
 	row_eval_destroy(rollup->eval);
 	FreeExprContext(rollup->out_econtext, true);
 	MemoryContextDelete(rollup->context);
@@ -269,45 +267,16 @@ rollup_forget_groups(Rollup *rollup)
 	rollup->ngroups = 0;
 }
 
-/*
- * The groups passed the memory that they may take.  While filling "fresh",
- * rows that the sink had are not needed any more.
- */
-static void
-make_room(Rollup *rollup)
-{
-	if (rollup->fresh)
-	{
-		writer_begin(rollup->writer);
-		writer_delete_all(rollup->writer);
-		writer_end(rollup->writer);
-	}
-	rollup_flush_groups(rollup);
-	rollup->fresh = false;
-	rollup_forget_groups(rollup);
-}
-
-pg_noinline void
-rollup_check_memory(Rollup *rollup)
-{
-	rollup->next_check = rollup->ngroups + MEMORY_CHECK_INTERVAL;
-	if (MemoryContextMemAllocated(rollup->context, true) > (Size) freshet_work_mem * 1024 / 2)
-	{
-		make_room(rollup);
-		rollup->next_check = MEMORY_CHECK_INTERVAL;
-	}
-}
-
+/* NULL, and *hash that of the keys, if it is not in memory and must not be made. */
 static inline RollupGroup *
-lookup_group(Rollup *rollup)
+lookup_group(Rollup *rollup, uint32 *hash)
 {
 	TupleTableSlot *key_slot = rollup->groups.key_slot;
 	RowEval    *eval = rollup->eval;
 	int			nkeys = rollup->plan->nkeys;
 	TupleHashEntry entry;
 	RollupGroup *group;
-	uint32		hash;
-	bool		isnew;
+	bool		isnew = false;
 
 	if (nkeys == 0)
 		return total_group(rollup);
@@ -326,7 +295,10 @@ lookup_group(Rollup *rollup)
 	}
 	ExecStoreVirtualTuple(key_slot);
 
-	entry = LookupTupleHashEntry(rollup->groups.table, key_slot, &isnew, &hash);
+	entry = LookupTupleHashEntry(rollup->groups.table, key_slot,
+								 rollup->spilling ? NULL : &isnew, hash);
+	if (unlikely(entry == NULL))
+		return NULL;
 	group = freshet_hash_additional(rollup->groups.table, entry, rollup->group_size,
 									rollup->group_context);
 	if (unlikely(isnew))
@@ -339,7 +311,9 @@ lookup_group(Rollup *rollup)
 RollupGroup *
 rollup_get_group(Rollup *rollup)
 {
-	return lookup_group(rollup);
+	uint32		hash;
+
+	return lookup_group(rollup, &hash);
 }
 
 /*
@@ -355,42 +329,61 @@ make_cache(Rollup *rollup)
 	MemoryContextSwitchTo(oldcontext);
 }
 
+static pg_attribute_always_inline void
+fold_row(Rollup *rollup, int sign)
+{
+	RowEval    *eval = rollup->eval;
+	int			naggs = rollup->plan->naggs;
+	MemoryContext oldcontext = MemoryContextSwitchTo(eval->econtext->ecxt_per_tuple_memory);
+	uint32		hash;
+	RollupGroup *group = lookup_group(rollup, &hash);
+
+	if (unlikely(group == NULL))
+	{
+		rollup_spill_row(rollup, hash, sign);
+		MemoryContextSwitchTo(oldcontext);
+		return;
+	}
+
+	MemoryContextSwitchTo(rollup->group_context);
+	group->rows += sign;
+	for (int i = 0; i < naggs; i++)
+	{
+		int			filter = rollup->filters[i];
+		int			arg = rollup->args[i];
+
+		if (filter >= 0 && (eval->nulls[filter] || !DatumGetBool(eval->values[filter])))
+			continue;
+		if (arg >= 0)
+			accum_fold(&rollup->descs[i], &group->accums[i], eval->values[arg],
+					   eval->nulls[arg], sign);
+		else
+			accum_fold(&rollup->descs[i], &group->accums[i], (Datum) 0, false, sign);
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+rollup_fold(Rollup *rollup, int sign)
+{
+	fold_row(rollup, sign);
+}
+
 static void
 rollup_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 {
 	Rollup	   *rollup = (Rollup *) consumer;
-	RowEval    *eval = rollup->eval;
-	int			naggs = rollup->plan->naggs;
 
 	/* making the cache is not worth while for the few rows of a live batch */
 	if (unlikely(++rollup->nrows == CACHE_FROM_ROWS) && rollup->plan->nkeys > 0)
 		make_cache(rollup);
 
-	row_eval_begin(eval, slot);
-	while (row_eval_next(eval))
-	{
-		MemoryContext oldcontext = MemoryContextSwitchTo(eval->econtext->ecxt_per_tuple_memory);
-		RollupGroup *group = lookup_group(rollup);
+	row_eval_begin(rollup->eval, slot);
+	while (row_eval_next(rollup->eval))
+		fold_row(rollup, sign);
 
-		MemoryContextSwitchTo(rollup->group_context);
-		group->rows += sign;
-		for (int i = 0; i < naggs; i++)
-		{
-			int			filter = rollup->filters[i];
-			int			arg = rollup->args[i];
-
-			if (filter >= 0 && (eval->nulls[filter] || !DatumGetBool(eval->values[filter])))
-				continue;
-			if (arg >= 0)
-				accum_fold(&rollup->descs[i], &group->accums[i], eval->values[arg],
-						   eval->nulls[arg], sign);
-			else
-				accum_fold(&rollup->descs[i], &group->accums[i], (Datum) 0, false, sign);
-		}
-		MemoryContextSwitchTo(oldcontext);
-	}
-
-	rollup_bound_memory(rollup);
+	if (unlikely(rollup_memory_full(rollup)))
+		rollup_spill_begin(rollup);
 }
 
 /* Everything before is void, the rows of the sink included. */
@@ -399,10 +392,10 @@ rollup_truncate(RowConsumer *consumer, int source)
 {
 	Rollup	   *rollup = (Rollup *) consumer;
 
+	rollup_spill_forget(rollup);
 	rollup_forget_groups(rollup);
-	writer_begin(rollup->writer);
-	writer_delete_all(rollup->writer);
-	writer_end(rollup->writer);
+	rollup_reset_memory(rollup);
+	rollup->fresh = true;
 	if (rollup->plan->nkeys == 0)
 		(void) total_group(rollup);
 }
@@ -523,12 +516,10 @@ write_callback(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *a
 }
 
 void
-rollup_flush_groups(Rollup *rollup)
+rollup_write_groups(Rollup *rollup)
 {
 	extreme_recompute(rollup);
-	writer_begin(rollup->writer);
 	rollup_each_group(rollup, write_callback, NULL);
-	writer_end(rollup->writer);
 }
 
 RollupGroup *
@@ -552,10 +543,22 @@ rollup_find_group(Rollup *rollup)
 		freshet_hash_additional(rollup->groups.table, entry, rollup->group_size, rollup->group_context);
 }
 
+/* Triggers are fired when all groups are written. */
 static void
 rollup_flush(RowConsumer *consumer)
 {
-	rollup_flush_groups((Rollup *) consumer);
+	Rollup	   *rollup = (Rollup *) consumer;
+
+	writer_begin(rollup->writer);
+	if (rollup->fresh && (rollup->spilled != NULL || consumer->netted))
+		writer_delete_all(rollup->writer);
+	else if (rollup->fresh)
+		rollup_adopt_rows(rollup);
+	rollup_write_groups(rollup);
+	rollup_forget_groups(rollup);
+	if (rollup->spilled != NULL)
+		rollup_spill_write(rollup);
+	writer_end(rollup->writer);
 }
 
 const RunMethods rollup_methods = {

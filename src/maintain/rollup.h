@@ -2,7 +2,7 @@
  *
  * rollup.h
  *		The groups of a rollup under maintenance: what rollup.c shares with
- *		rollup_fill.c and extreme.c.
+ *		rollup_fill.c, rollup_spill.c and extreme.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,6 +21,7 @@
 #include "group_table.h"
 #include "key_cache.h"
 #include "row_eval.h"
+#include "signed_rows.h"
 
 typedef struct RollupGroup
 {
@@ -55,7 +56,10 @@ typedef struct Rollup
 	int64		nrows;
 	int64		ngroups;
 	int64		next_check;		/* number of groups at which to look at memory */
-	bool		fresh;			/* filling: groups do not start from the sink */
+	bool		fresh;			/* filling, or the source was truncated: groups do
+								 * not start from the sink, whose rows are void */
+	SignedRows *spilled;		/* rows of groups that did not fit, or NULL */
+	bool		spilling;		/* no group is made any more */
 
 	/* group -> row of the sink */
 	TupleTableSlot *result_slot;
@@ -81,26 +85,40 @@ extern RollupGroup *rollup_get_group(Rollup *rollup);
 /* A group without rows. */
 extern void rollup_init_group(Rollup *rollup, RollupGroup *group);
 
+/* Add or retract the row in eval's values. */
+extern void rollup_fold(Rollup *rollup, int sign);
+
 /* Between writer_begin() and writer_end(): write a group's row as it is now. */
 extern void rollup_write_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys);
-/* Write all groups in memory; forget them. */
-extern void rollup_flush_groups(Rollup *rollup);
+/* The same with all groups in memory. */
+extern void rollup_write_groups(Rollup *rollup);
 extern void rollup_forget_groups(Rollup *rollup);
 
-extern void rollup_check_memory(Rollup *rollup);
+/* rollup_spill.c */
 
-/*
- * After a group may have been made: write and forget all if they take too
- * much memory.  That ends filling "fresh": the sink's rows are deleted first.
- */
-static inline void
-rollup_bound_memory(Rollup *rollup)
+extern bool rollup_measure_memory(Rollup *rollup);
+
+/* After a group may have been made: do they take the memory that they may? */
+static inline bool
+rollup_memory_full(Rollup *rollup)
 {
-	if (unlikely(rollup->ngroups >= rollup->next_check))
-		rollup_check_memory(rollup);
+	return unlikely(rollup->ngroups >= rollup->next_check) && rollup_measure_memory(rollup);
 }
+
+/* No group is in memory. */
+extern void rollup_reset_memory(Rollup *rollup);
+
+/* From now on put aside the rows of groups that are not in memory. */
+extern void rollup_spill_begin(Rollup *rollup);
+/* The row in eval's values; hash is that of its keys. */
+extern void rollup_spill_row(Rollup *rollup, uint32 hash, int sign);
+/* Between writer_begin() and writer_end(): fold the rows put aside, write their groups. */
+extern void rollup_spill_write(Rollup *rollup);
+extern void rollup_spill_forget(Rollup *rollup);
 
 /* rollup_fill.c */
 extern void rollup_fill(RowConsumer *consumer, SinkStats *stats);
+/* Tell the groups which rows of the sink they have; delete the others. */
+extern void rollup_adopt_rows(Rollup *rollup);
 
 #endif							/* FRESHET_ROLLUP_H */

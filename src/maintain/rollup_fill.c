@@ -17,10 +17,10 @@
  * query would read those of the catalogue as it is now.
  *
  * If the sink has rows, the groups are gathered in memory and compared with
- * them, and only what differs is written.  If they do not fit, the rows are
- * deleted first.  Readers see the old rows until the batch commits (TRUNCATE
- * would empty the sink for readers with older snapshots).  An empty sink takes
- * the groups of a query one by one.
+ * them when the run is finished, and only what differs is written.  If they do
+ * not fit, the rows are deleted first.  Readers see the old rows until the
+ * batch commits (TRUNCATE would empty the sink for readers with older
+ * snapshots).  An empty sink takes the groups of a query one by one.
  *
  * The executor is not told to stop by those who want the worker gone, nor
  * does it count rows: the node that scans the source is given a function in
@@ -287,7 +287,6 @@ keep_group(Rollup *rollup, TupleTableSlot *slot)
 	set_group(rollup, group, slot);
 	MemoryContextSwitchTo(oldcontext);
 	ResetExprContext(eval->econtext);
-	rollup_bound_memory(rollup);
 }
 
 /* To the sink, which has no row of it. */
@@ -303,7 +302,7 @@ insert_group(Rollup *rollup, RollupGroup *scratch, MemoryContext context, TupleT
 }
 
 /*
- * Each group comes once, so that an empty sink, and one whose rows were
+ * Each group comes once, and whole, so that an empty sink, and one whose rows were
  * deleted because the groups take too much memory, can only get new rows.
  */
 static void
@@ -314,18 +313,23 @@ take_groups(Rollup *rollup, Tuplestorestate *store, TupleDesc desc)
 												  ALLOCSET_DEFAULT_SIZES);
 	RollupGroup *scratch = palloc0(rollup->group_size);
 	bool		more = tuplestore_gettupleslot(store, true, false, slot);
+	bool		keep = rollup->plan->nkeys == 0 || !writer_sink_is_empty(rollup->writer);
 
-	if (rollup->plan->nkeys > 0 && writer_sink_is_empty(rollup->writer))
-		rollup->fresh = false;
-	for (; more && rollup->fresh; more = tuplestore_gettupleslot(store, true, false, slot))
+	for (; more && keep; more = tuplestore_gettupleslot(store, true, false, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		keep_group(rollup, slot);
+		keep = !rollup_memory_full(rollup);
 	}
 
 	if (more)
 	{
+		rollup->fresh = false;
 		writer_begin(rollup->writer);
+		if (rollup->ngroups > 0)
+			writer_delete_all(rollup->writer);
+		rollup_write_groups(rollup);
+		rollup_forget_groups(rollup);
 		for (; more; more = tuplestore_gettupleslot(store, true, false, slot))
 		{
 			CHECK_FOR_INTERRUPTS();
@@ -351,12 +355,9 @@ fill_by_query(Rollup *rollup, SinkStats *stats)
 	MemoryContextDelete(context);
 }
 
-/*
- * After a fill whose groups are all in memory: tell each which row of the
- * sink it has, and delete the rows that have no group.
- */
-static void
-adopt_rows(Rollup *rollup)
+/* After a fill whose groups are all in memory. */
+void
+rollup_adopt_rows(Rollup *rollup)
 {
 	SinkWriter *writer = rollup->writer;
 	SinkPlan   *plan = rollup->plan;
@@ -399,14 +400,4 @@ rollup_fill(RowConsumer *consumer, SinkStats *stats)
 			(void) rollup_get_group(rollup);
 		feed_table(rollup->sink, rollup->leaves, GetActiveSnapshot(), consumer, stats);
 	}
-
-	if (rollup->fresh)
-	{
-		writer_begin(rollup->writer);
-		adopt_rows(rollup);
-		writer_end(rollup->writer);
-	}
-	rollup->fresh = false;
-	rollup_flush_groups(rollup);
-	rollup_forget_groups(rollup);
 }

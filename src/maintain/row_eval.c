@@ -77,6 +77,7 @@ row_eval_create(const SinkPlan *plan, List *exprs, const int *filters)
 	eval->econtext = CreateStandaloneExprContext();
 	prepare_quals(eval, plan);
 	eval->projection = ExecBuildProjectionInfo(tlist, eval->econtext, slot, NULL, NULL);
+	eval->result_slot = slot;
 	eval->values = slot->tts_values;
 	eval->nulls = slot->tts_isnull;
 
@@ -112,7 +113,7 @@ row_eval_guarded(RowEval *eval)
 void
 row_eval_destroy(RowEval *eval)
 {
-	ExecDropSingleTupleTableSlot(eval->projection->pi_state.resultslot);
+	ExecDropSingleTupleTableSlot(eval->result_slot);
 	if (eval->window_slot != NULL)
 		ExecDropSingleTupleTableSlot(eval->window_slot);
 	FreeExprContext(eval->econtext, true);

@@ -48,7 +48,8 @@ typedef struct RowEval
 	ProjectionInfo *projection;
 	int			nguarded;
 	GuardedExpr *guarded;
-	Datum	   *values;			/* of the projection's slot */
+	TupleTableSlot *result_slot;	/* of the projection: */
+	Datum	   *values;
 	bool	   *nulls;
 
 	/* iteration over the windows of the row */
