@@ -44,6 +44,8 @@
 #include "utils/syscache.h"
 
 #include "api.h"
+#include "base/announce.h"
+#include "base/names.h"
 #include "catalog/sink_catalog.h"
 #include "compile/analyze.h"
 #include "compile/strategy.h"
@@ -53,47 +55,6 @@ PG_FUNCTION_INFO_V1(freshet_pause_sink);
 PG_FUNCTION_INFO_V1(freshet_resume_sink);
 PG_FUNCTION_INFO_V1(freshet_rebuild_sink);
 PG_FUNCTION_INFO_V1(freshet_explain);
-
-char *
-api_relation_name(Oid relid)
-{
-	char	   *name = get_rel_name(relid);
-
-	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
-}
-
-char *
-api_operator(Oid opno)
-{
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
-	Form_pg_operator form;
-	char	   *result;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", opno);
-	form = (Form_pg_operator) GETSTRUCT(tuple);
-	result = psprintf("OPERATOR(%s.%s)",
-					  quote_identifier(get_namespace_name(form->oprnamespace)),
-					  NameStr(form->oprname));
-	ReleaseSysCache(tuple);
-	return result;
-}
-
-void
-api_run(const char *command)
-{
-	int			rc;
-
-	SPI_connect();
-	rc = SPI_execute(command, false, 0);
-	if (rc < 0)
-		elog(ERROR, "\"%s\" failed: %s", command, SPI_result_code_string(rc));
-	SPI_finish();
-}
 
 bool
 api_may_see_errors(Oid relid)
@@ -144,7 +105,7 @@ api_ensure_origin(void)
 			created = true;
 		}
 	}
-	freshet_wake_launcher_at_commit(created);
+	announce_to_launcher_at_commit(created);
 }
 
 /*
@@ -238,7 +199,7 @@ freshet_drop_sink(PG_FUNCTION_ARGS)
 	PreventCommandDuringRecovery("freshet.drop_sink()");
 	(void) api_open_sink(relid, AccessExclusiveLock);
 
-	api_run(psprintf("DROP TABLE %s%s", api_relation_name(relid), cascade ? " CASCADE" : ""));
+	names_run(psprintf("DROP TABLE %s%s", names_relation(relid), cascade ? " CASCADE" : ""));
 	(void) sink_catalog_delete(relid);
 	PG_RETURN_VOID();
 }
@@ -337,7 +298,7 @@ find_obstacles(const Query *query)
 												  "IDENTITY FULL" :
 												  "the owner has to run ALTER TABLE %s REPLICA "
 												  "IDENTITY FULL first",
-												  api_relation_name(relid)));
+												  names_relation(relid)));
 			}
 		}
 		ReleaseCurrentSubTransaction();

@@ -32,15 +32,6 @@ extern void api_tie_definition(Oid relid, Oid viewid);
 /* Have the definition belong to the sink's owner. */
 extern void api_give_definition(Oid relid, Oid viewid);
 
-/* Quoted, with its schema. */
-extern char *api_relation_name(Oid relid);
-
-/* An operator in an expression: "OPERATOR(schema.=)". */
-extern char *api_operator(Oid opno);
-
-/* Run a command as the current user. */
-extern void api_run(const char *command);
-
 /* Microseconds from now on at which an interval given by a user ends. */
 extern TimestampTz api_deadline(const Interval *timeout);
 

@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 
 #include "api.h"
+#include "base/names.h"
 #include "catalog/sink_catalog.h"
 
 PG_FUNCTION_INFO_V1(freshet_refuse_write);
@@ -212,11 +213,11 @@ freshet_on_ddl_end(PG_FUNCTION_ARGS)
 		definitions_follow_owners();
 	foreach(lc, partitions_to_identify())
 	{
-		char	   *name = api_relation_name(lfirst_oid(lc));
+		char	   *name = names_relation(lfirst_oid(lc));
 
 		if (!freshet_owns_relation(lfirst_oid(lc), GetUserId()))
 			continue;
-		api_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
+		names_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
 		ereport(NOTICE,
 				(errmsg("replica identity of partition %s was set to FULL", name),
 				 errdetail("Sinks need the old values of changed rows from the log.")));

@@ -46,6 +46,7 @@
 #include "utils/varlena.h"
 
 #include "api.h"
+#include "base/names.h"
 #include "base/shmem.h"
 #include "catalog/sink_catalog.h"
 #include "compile/analyze.h"
@@ -117,7 +118,7 @@ sink_table_ensure_identity(const SinkPlan *plan)
 	foreach(lc, insufficient)
 	{
 		Oid			relid = lfirst_oid(lc);
-		char	   *name = api_relation_name(relid);
+		char	   *name = names_relation(relid);
 		bool		owner = freshet_owns_relation(relid, GetUserId());
 
 		/* that of a partitioned table itself only tells new partitions theirs */
@@ -134,7 +135,7 @@ sink_table_ensure_identity(const SinkPlan *plan)
 					 errhint("Have the owner of the table run ALTER TABLE %s REPLICA IDENTITY "
 							 "FULL.", name)));
 
-		api_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
+		names_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
 		ereport(NOTICE,
 				(errmsg("replica identity of table %s was set to FULL", name),
 				 errdetail("The sink needs the old values of changed rows from the log.")));
@@ -180,7 +181,7 @@ make_hash_index(const char *name, const SinkPlan *plan)
 		appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "",
 						 quote_identifier(plan->columns[i].name));
 	appendStringInfoString(&sql, "))");
-	api_run(sql.data);
+	names_run(sql.data);
 }
 
 /*
@@ -189,10 +190,10 @@ make_hash_index(const char *name, const SinkPlan *plan)
 static void
 make_key(Oid relid, const SinkPlan *plan)
 {
-	char	   *name = api_relation_name(relid);
+	char	   *name = names_relation(relid);
 	StringInfoData sql;
 
-	api_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
+	names_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
 	if (plan->shape == SHAPE_BAG)
 		make_hash_index(name, plan);
 	if (plan->nkeys == 0)
@@ -204,7 +205,7 @@ make_key(Oid relid, const SinkPlan *plan)
 		appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "",
 						 quote_identifier(plan->columns[plan->keys[i].column].name));
 	appendStringInfoString(&sql, ") NULLS NOT DISTINCT");
-	api_run(sql.data);
+	names_run(sql.data);
 }
 
 static List *
@@ -305,10 +306,10 @@ record_sink(Oid relid, Oid viewid, const SinkPlan *plan, bool with_data)
 static void
 refuse_writes(Oid relid)
 {
-	api_run(psprintf("CREATE TRIGGER " FRESHET_SINK_TRIGGER " "
+	names_run(psprintf("CREATE TRIGGER " FRESHET_SINK_TRIGGER " "
 					 "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
 					 "FOR EACH STATEMENT EXECUTE FUNCTION freshet.refuse_write()",
-					 api_relation_name(relid)));
+					 names_relation(relid)));
 }
 
 Oid

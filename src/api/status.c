@@ -22,6 +22,7 @@
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
+#include "base/names.h"
 #include "base/shmem.h"
 
 PG_FUNCTION_INFO_V1(freshet_sink_stats);

@@ -56,6 +56,7 @@
 #include "utils/timestamp.h"
 
 #include "api.h"
+#include "base/process.h"
 #include "catalog/sink_catalog.h"
 #include "verify.h"
 
@@ -603,7 +604,7 @@ freshet_verify_sink(PG_FUNCTION_ARGS)
 
 	shmem_require_setup();
 	PreventCommandDuringRecovery("freshet.verify_sink()");
-	if (freshet_is_worker)
+	if (process_maintains())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot execute %s within a worker of freshet",

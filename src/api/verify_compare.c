@@ -37,6 +37,7 @@
 #include "utils/typcache.h"
 
 #include "api.h"
+#include "base/names.h"
 #include "exact_agg.h"
 #include "verify.h"
 
@@ -162,7 +163,7 @@ ordered_query(const Comparison *comparison, Oid relid, const AttrNumber *columns
 			appendStringInfoString(&sql, "::pg_catalog.text COLLATE \"C\"");
 	}
 	if (definition == NULL)
-		appendStringInfo(&sql, " FROM %s x", api_relation_name(relid));
+		appendStringInfo(&sql, " FROM %s x", names_relation(relid));
 	else
 	{
 		appendStringInfo(&sql, " FROM (%s) x (", definition);

@@ -32,6 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "api.h"
+#include "base/process.h"
 #include "catalog/sink_catalog.h"
 
 /* How long to sleep before looking again at what nobody announces. */
@@ -185,7 +186,7 @@ static void
 check_may_wait(void)
 {
 	shmem_require_setup();
-	if (freshet_is_worker)
+	if (process_maintains())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot execute %s within a worker of freshet", "freshet.wait()")));

@@ -41,19 +41,4 @@
 #define FRESHET_ROW_HASH	"row_hash"
 #define FRESHET_ROW_HASH_COLUMNS	100
 
-/* True in the per-database worker, from its start to its exit. */
-extern bool freshet_is_worker;
-
-/* "freshet_<oid of the database>", into a NAMEDATALEN buffer. */
-extern void freshet_object_name(Oid dboid, char *buf);
-
-/*
- * Have the launcher look for databases when the current transaction commits.
- * first: the transaction has made this database the first time one of them.
- */
-extern void freshet_wake_launcher_at_commit(bool first);
-
-/* OID of a table of the schema freshet; an error if the extension is missing. */
-extern Oid	freshet_catalog_relid(const char *name);
-
 #endif							/* FRESHET_H */

@@ -20,7 +20,6 @@
 
 #include "guc.h"
 #include "shmem.h"
-#include "stream/consumers.h"
 
 FreshetShared *FreshetState = NULL;
 
@@ -43,7 +42,7 @@ shmem_request(void)
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
 
-	RequestAddinShmemSpace(add_size(shmem_size(), consumers_shmem_size()));
+	RequestAddinShmemSpace(shmem_size());
 	RequestNamedLWLockTranche("freshet", 1);
 }
 
@@ -71,7 +70,6 @@ shmem_startup(void)
 			ConditionVariableInit(&slot->cv);
 		}
 	}
-	consumers_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 

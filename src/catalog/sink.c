@@ -40,9 +40,10 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "base/names.h"
+#include "base/process.h"
 #include "compile/analyze.h"
 #include "compile/definition.h"
-#include "engine/worker.h"
 #include "sink_catalog.h"
 
 /* Counted by the callbacks; never zero once they are registered. */
@@ -345,7 +346,7 @@ relation_owner(Oid relid)
 
 	/* dropped since the batch's snapshot: the next one does not see it */
 	if (!HeapTupleIsValid(tuple))
-		worker_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
+		process_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
@@ -438,14 +439,14 @@ sink_make_plan(Sink *sink)
 		return;
 
 	/* the locks also bring the invalidations of changes that S may see */
-	worker_lock_relation(sink->relid, AccessShareLock);
+	process_lock_relation(sink->relid, AccessShareLock);
 	foreach(lc, sink->sources)
 	{
-		worker_lock_relation(lfirst_oid(lc), AccessShareLock);
+		process_lock_relation(lfirst_oid(lc), AccessShareLock);
 		(void) relation_owner(lfirst_oid(lc));
 	}
 	foreach(lc, sink->views)
-		worker_lock_relation(lfirst_oid(lc), AccessShareLock);
+		process_lock_relation(lfirst_oid(lc), AccessShareLock);
 	sink->owner = relation_owner(sink->relid);
 	check_definition_owner(sink);
 
@@ -454,7 +455,7 @@ sink_make_plan(Sink *sink)
 
 	query = definition_query(sink->viewid);
 	if (query == NULL)
-		worker_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
+		process_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
 	sink->plan = make_plan(sink, query);
 	sink->run_anew = sink->strategy == STRATEGY_REFRESH;
 	analyze_check_sources(sink->plan, sink->owner);
@@ -564,7 +565,7 @@ sink_enter_analysis_sandbox(SinkSandbox *sandbox)
 void
 sink_leave_sandbox(const SinkSandbox *sandbox)
 {
-	if (freshet_is_worker)
+	if (process_maintains())
 		discard_session_state();
 	XactReadOnly = sandbox->save_read_only;
 	AtEOXact_GUC(false, sandbox->save_nestlevel);

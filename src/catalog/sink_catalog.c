@@ -40,6 +40,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/names.h"
 #include "base/shmem.h"
 #include "sink_catalog.h"
 

@@ -19,7 +19,7 @@
 
 #include "analyze.h"
 #include "analyze_internal.h"
-#include "api/api.h"
+#include "base/names.h"
 #include "strategy.h"
 
 /* Column names of the sink, separated by commas. */
@@ -120,7 +120,7 @@ identity_line(const SinkPlan *plan)
 	appendStringInfoString(&buf, "replica identity: must be set to FULL for ");
 	foreach(lc, insufficient)
 		appendStringInfo(&buf, "%s%s", lc == list_head(insufficient) ? "" : ", ",
-						 api_relation_name(lfirst_oid(lc)));
+						 names_relation(lfirst_oid(lc)));
 	return buf.data;
 }
 
@@ -150,7 +150,7 @@ settings_line(const List *functions)
 static char *
 source_line(const SourceUse *source)
 {
-	return psprintf("source: %s%s", api_relation_name(source->relid),
+	return psprintf("source: %s%s", names_relation(source->relid),
 					get_rel_relkind(source->relid) == RELKIND_PARTITIONED_TABLE ?
 					" (partitioned)" : "");
 }

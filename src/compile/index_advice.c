@@ -35,7 +35,7 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
-#include "api/api.h"
+#include "base/names.h"
 #include "index_advice.h"
 
 /* An index wanted. */
@@ -165,7 +165,7 @@ index_command(const Wanted *wanted)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE INDEX ON %s (", api_relation_name(wanted->relid));
+	appendStringInfo(&sql, "CREATE INDEX ON %s (", names_relation(wanted->relid));
 	for (int i = 0; i < wanted->ncolumns; i++)
 	{
 		Oid			type;
@@ -194,7 +194,7 @@ create_index(const Wanted *wanted)
 				 errmsg("must be owner of table %s to create an index that the wide view needs",
 						get_rel_name(wanted->relid)),
 				 errhint("Have the owner run %s, or leave create_indexes out.", command)));
-	api_run(command);
+	names_run(command);
 	ereport(NOTICE,
 			(errmsg("created an index for the wide view: %s", command),
 			 errdetail("It serves %s.", wanted->purpose)));

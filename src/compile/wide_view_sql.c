@@ -56,7 +56,7 @@
 #include "utils/ruleutils.h"
 #include "utils/typcache.h"
 
-#include "api/api.h"
+#include "base/names.h"
 #include "wide_view_sql.h"
 
 static void append_lookup(StringInfo sql, const WideNode *node);
@@ -87,7 +87,7 @@ append_from(StringInfo sql, const WideNode *node)
 	ListCell   *lc;
 
 	check_stack_depth();
-	appendStringInfo(sql, " FROM %s %s, LATERAL (SELECT ", api_relation_name(node->relid),
+	appendStringInfo(sql, " FROM %s %s, LATERAL (SELECT ", names_relation(node->relid),
 					 table_alias(node));
 	foreach(lc, node->columns)
 	{
@@ -130,7 +130,7 @@ append_relation(StringInfo sql, const WideNode *node)
 												related->outer_attno)->attcollation;
 
 		appendStringInfo(sql, "%s%s %s %s", separator, column_ref(node, related->attno),
-						 api_operator(related->eqop),
+						 names_operator(related->eqop),
 						 column_ref(related->outer, related->outer_attno));
 		if (own_collation != outer_collation && OidIsValid(own_collation) &&
 			OidIsValid(outer_collation))

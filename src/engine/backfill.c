@@ -47,11 +47,11 @@
 
 #include "backfill.h"
 #include "base/guc.h"
+#include "base/process.h"
 #include "launcher.h"
 #include "maintain/change_set.h"
 #include "maintain/feed.h"
 #include "maintain/run.h"
-#include "worker.h"
 
 /* How long a filler may take to start. */
 #define FILLER_START_MS		30000
@@ -283,7 +283,7 @@ wait_for_filler(void)
 	ConditionVariablePrepareToSleep(&MyWorkerSlot->cv);
 	while (get_task() == FILL_TASK_OFFERED)
 	{
-		worker_check_stop();
+		process_check_stop();
 		if (filler_has_stopped() || GetCurrentTimestamp() > deadline)
 			break;
 		(void) ConditionVariableTimedSleep(&MyWorkerSlot->cv, 100, PG_WAIT_EXTENSION);
@@ -393,14 +393,14 @@ backfill_is_done(Sink *sink)
 {
 	FillTask	task = get_task();
 
-	if (task == FILL_TASK_FAILED && !worker_error_is_lasting(MyWorkerSlot->fill_sqlerrcode))
-		worker_retry(MyWorkerSlot->fill_sqlerrcode, MyWorkerSlot->fill_error);
+	if (task == FILL_TASK_FAILED && !process_error_is_lasting(MyWorkerSlot->fill_sqlerrcode))
+		process_retry(MyWorkerSlot->fill_sqlerrcode, MyWorkerSlot->fill_error);
 	if (task == FILL_TASK_FAILED)
 		ereport(ERROR,
 				(errcode(MyWorkerSlot->fill_sqlerrcode),
 				 errmsg("%s", MyWorkerSlot->fill_error)));
 	if (task == FILL_TASK_RUNNING && filler_has_stopped() && get_task() == FILL_TASK_RUNNING)
-		worker_retry(ERRCODE_ADMIN_SHUTDOWN, "the filler of a sink was terminated");
+		process_retry(ERRCODE_ADMIN_SHUTDOWN, "the filler of a sink was terminated");
 
 	if (!done_before_snapshot)
 		return false;
@@ -420,7 +420,7 @@ take_over_snapshot(void)
 	Snapshot	snapshot;
 	PGPROC	   *owner = BackendPidGetProc(MyWorkerSlot->fill_owner);
 
-	worker_check_stop();
+	process_check_stop();
 	if (owner == NULL)
 		proc_exit(0);
 	XactIsoLevel = XACT_REPEATABLE_READ;
@@ -439,7 +439,7 @@ fill_sink(Oid relid)
 	List	   *leaves;
 	List	   *attached;
 
-	worker_lock_relation(relid, ShareRowExclusiveLock);
+	process_lock_relation(relid, ShareRowExclusiveLock);
 	sink = sink_get(relid);
 	sink_make_plan(sink);
 	leaves = feed_leaves(sink, &attached);
@@ -471,13 +471,13 @@ freshet_filler_main(Datum main_arg)
 
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	freshet_is_worker = true;
+	freshet_process = PROCESS_FILLER;
 	MyWorkerSlot = shmem_find_slot(DatumGetObjectId(main_arg));
 	if (MyWorkerSlot == NULL)
 		proc_exit(0);
-	worker_pid = MyWorkerSlot->fill_owner;
+	process_worker_pid = MyWorkerSlot->fill_owner;
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(main_arg), InvalidOid, 0);
-	worker_set_session();
+	process_set_session();
 
 	/* its rows are dropped by the decoder, which has no use for them */
 	replorigin_session_origin = DoNotReplicateId;
@@ -489,7 +489,7 @@ freshet_filler_main(Datum main_arg)
 	PG_TRY();
 	{
 		fill_sink(MyWorkerSlot->fill_relid);
-		worker_check_stop();
+		process_check_stop();
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 	}

@@ -44,13 +44,14 @@
 #include "api/verify.h"
 #include "backfill.h"
 #include "base/guc.h"
+#include "base/names.h"
+#include "base/process.h"
 #include "batch.h"
 #include "catalog/sink.h"
 #include "catalog/sink_catalog.h"
 #include "decoder.h"
 #include "maintain.h"
 #include "progress.h"
-#include "worker.h"
 
 /* Log between two writings of a progress row in which nothing else changed. */
 #define PROGRESS_EVERY	((uint64) 16 * 1024 * 1024)
@@ -210,7 +211,7 @@ commit_transaction(void)
 bool
 batch_lock_no_sink(void)
 {
-	worker_lock_relation(freshet_catalog_relid("sink"), ShareLock);
+	process_lock_relation(freshet_catalog_relid("sink"), ShareLock);
 	return !sink_catalog_any();
 }
 

@@ -57,10 +57,11 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "base/names.h"
+#include "base/process.h"
 #include "catalog/sink.h"
 #include "decoder.h"
 #include "log_slot.h"
-#include "worker.h"
 
 /*
  * A source under which the changes of a relation are listed: itself, or a
@@ -702,7 +703,7 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 		CurrentResourceOwner = owner;
 		MemoryContextSwitchTo(decoding->context);
 		if ((++nrecords & 63) == 0)
-			worker_check_stop();
+			process_check_stop();
 		CHECK_FOR_INTERRUPTS();
 	}
 	MemoryContextSwitchTo(oldcontext);

@@ -48,18 +48,22 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/process.h"
 #include "base/shmem.h"
 #include "launcher.h"
-#include "stream/consumers.h"
 #include "worker.h"
 
 #define RESTART_DELAY_MS	1000
 
+/* Given at preload, and so known to the launcher, which the postmaster forks. */
+static LauncherChore chore = NULL;
+
 void
-launcher_register(void)
+launcher_register(LauncherChore given)
 {
 	BackgroundWorker worker;
 
+	chore = given;
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -125,6 +129,7 @@ note_wanted_databases(void)
 void
 freshet_scout_main(Datum main_arg)
 {
+	freshet_process = PROCESS_SCOUT;
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(main_arg), InvalidOid, 0);
@@ -267,6 +272,7 @@ launcher_exit(int code, Datum arg)
 void
 freshet_launcher_main(Datum main_arg)
 {
+	freshet_process = PROCESS_LAUNCHER;
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
@@ -293,7 +299,7 @@ freshet_launcher_main(Datum main_arg)
 		}
 
 		sleep = start_missing_workers();
-		next_check = consumers_check();
+		next_check = chore();
 		if (next_check >= 0)
 			sleep = sleep < 0 ? next_check : Min(sleep, next_check);
 		(void) WaitLatch(MyLatch,

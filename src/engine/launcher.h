@@ -12,8 +12,14 @@
 
 #include "postmaster/bgworker.h"
 
+/*
+ * What the launcher does for others whenever it wakes.  Returns after how many
+ * ms it has to be done again, -1 for not until something wakes the launcher.
+ */
+typedef long (*LauncherChore) (void);
+
 /* At preload: have the postmaster start the launcher. */
-extern void launcher_register(void);
+extern void launcher_register(LauncherChore chore);
 
 /* A dynamic background worker of freshet for a database, of whose start and
  * end this process is told. */

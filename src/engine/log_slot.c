@@ -21,6 +21,7 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 
+#include "base/names.h"
 #include "decoder.h"
 #include "log_slot.h"
 

@@ -28,12 +28,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/process.h"
 #include "backfill.h"
 #include "catalog/sink.h"
 #include "maintain.h"
 #include "maintain/feed.h"
 #include "maintain/run.h"
-#include "worker.h"
 
 #define RATE_SECONDS	10.0
 

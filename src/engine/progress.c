@@ -29,6 +29,7 @@
 #include "utils/pg_lsn.h"
 #include "utils/snapmgr.h"
 
+#include "base/names.h"
 #include "progress.h"
 
 static int64 *

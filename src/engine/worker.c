@@ -55,6 +55,8 @@
 #include "api/verify.h"
 #include "backfill.h"
 #include "base/guc.h"
+#include "base/names.h"
+#include "base/process.h"
 #include "batch.h"
 #include "catalog/sink.h"
 #include "decoder.h"
@@ -72,13 +74,7 @@
 #define MAX_BLAMES			5
 #define MIN_BLAMED_MS		60000
 
-WorkerSlot *MyWorkerSlot = NULL;
-pid_t		worker_pid = 0;
-
 static int	backoff_ms = 0;
-
-/* Set before an error that is nobody's fault. */
-static bool retrying = false;
 
 /* Past the point of no return of give_up(). */
 static bool giving_up = false;
@@ -90,28 +86,6 @@ static bool retry_noted = false;
 static Oid	blamed_sink = InvalidOid;
 static int	blames = 0;
 static TimestampTz blamed_since;
-
-void
-worker_check_stop(void)
-{
-	if (freshet_is_worker && (MyWorkerSlot->stop || MyWorkerSlot->pid != worker_pid))
-		proc_exit(0);
-}
-
-void
-worker_lock_relation(Oid relid, LOCKMODE lockmode)
-{
-	retrying = freshet_is_worker;
-	LockRelationOid(relid, lockmode);
-	retrying = false;
-}
-
-void
-worker_retry(int sqlerrcode, const char *message)
-{
-	retrying = freshet_is_worker;
-	ereport(ERROR, (errcode(sqlerrcode), errmsg("%s", message)));
-}
 
 static void
 worker_exit(int code, Datum arg)
@@ -151,46 +125,6 @@ take_worker_slot(Oid dboid)
 	if (!taken)
 		before_shmem_exit(worker_exit, 0);
 	return !taken;
-}
-
-/* Whatever the database or its administrator sets for sessions in general. */
-void
-worker_set_session(void)
-{
-	static const char *const settings[][2] = {
-		/* maintenance runs short queries: compiling them would take longer */
-		{"jit", "off"},
-		{"search_path", "pg_catalog, pg_temp"},
-		/* sinks' triggers fire as on a subscriber: if enabled for replicas */
-		{"session_replication_role", "replica"},
-		/* a lost commit is decoded again */
-		{"synchronous_commit", "off"},
-		{"statement_timeout", "0"},
-		/* see the head of this file */
-		{"lock_timeout", "500ms"},
-		{"max_parallel_workers_per_gather", "0"},
-		{"default_transaction_read_only", "off"},
-		{"transaction_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"},
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-	{
-		if (GetConfigOption(settings[i][0], true, false) != NULL)
-			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_SESSION);
-	}
-}
-
-void
-worker_allow_parallel_query(void)
-{
-	const char *workers = GetConfigOptionResetString("max_parallel_workers_per_gather");
-
-	(void) set_config_option("max_parallel_workers_per_gather", workers, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	/* a leader that only waits would not look at worker_check_stop() */
-	(void) set_config_option("parallel_leader_participation", "on", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 /* The worker's writes carry the origin of the database; false if it is gone. */
@@ -301,21 +235,6 @@ check_wal_lag(void)
  * Errors
  */
 
-bool
-worker_error_is_lasting(int sqlerrcode)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:	/* deadlock, serialization */
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-			return false;
-		default:
-			return sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
-	}
-}
-
 static void
 note_error(const char *message)
 {
@@ -347,7 +266,7 @@ is_to_fail(Oid sink, int sqlerrcode)
 		blamed_since = GetCurrentTimestamp();
 	}
 	blames++;
-	return worker_error_is_lasting(sqlerrcode) ||
+	return process_error_is_lasting(sqlerrcode) ||
 		(blames >= MAX_BLAMES &&
 		 TimestampDifferenceExceeds(blamed_since, GetCurrentTimestamp(), MIN_BLAMED_MS));
 }
@@ -357,10 +276,9 @@ recover_from_error(MemoryContext context)
 {
 	ErrorData  *error;
 	Oid			sink;
-	bool		retry = retrying;
+	bool		retry = process_take_retry();
 
 	HOLD_INTERRUPTS();
-	retrying = false;
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	if (!retry)
@@ -397,7 +315,7 @@ recover_from_error(MemoryContext context)
 static void
 process_signals(void)
 {
-	worker_check_stop();
+	process_check_stop();
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
 	{
@@ -496,14 +414,14 @@ freshet_worker_main(Datum main_arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	freshet_is_worker = true;
-	worker_pid = MyProcPid;
+	freshet_process = PROCESS_WORKER;
+	process_worker_pid = MyProcPid;
 	if (!take_worker_slot(dboid))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 
 	context = AllocSetContextCreate(TopMemoryContext, "freshet worker", ALLOCSET_DEFAULT_SIZES);
-	worker_set_session();
+	process_set_session();
 	sink_cache_init();
 	if (!set_up_origin())
 	{

@@ -27,7 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
-#include "api/api.h"
+#include "base/names.h"
 #include "keyed.h"
 
 static const char *
@@ -62,7 +62,7 @@ add_table(PathQuery *path, int n)
 	path->joined = bms_add_member(path->joined, n);
 	path->todo = bms_add_member(path->todo, n);
 	appendStringInfo(&path->from, ", %s n%d",
-					 api_relation_name(path->plan->sources[path->plan->nodes[n].source].relid),
+					 names_relation(path->plan->sources[path->plan->nodes[n].source].relid),
 					 n);
 }
 
@@ -107,7 +107,7 @@ relate(PathQuery *path, int n)
 		else
 			appendStringInfo(&path->where, "n%d.%s", n,
 							 column_name(path->plan, n, column->attno));
-		appendStringInfo(&path->where, " %s n%d.%s", api_operator(column->eqop),
+		appendStringInfo(&path->where, " %s n%d.%s", names_operator(column->eqop),
 						 column->outer_node,
 						 column_name(path->plan, column->outer_node, column->outer_attno));
 		append_collation(path, column);

@@ -46,7 +46,7 @@
 
 #include "apply.h"
 #include "engine/decoder.h"
-#include "engine/worker.h"
+#include "base/process.h"
 
 /*
  * Does the index serve to find a row by the keys of the plan?  Its columns
@@ -193,10 +193,10 @@ writer_open(Sink *sink, ChangeSet *emit)
 
 	writer->sink = sink;
 	writer->emit = sink->has_dependants ? emit : NULL;
-	worker_lock_relation(sink->relid, RowExclusiveLock);
+	process_lock_relation(sink->relid, RowExclusiveLock);
 	writer->rel = try_table_open(sink->relid, NoLock);
 	if (writer->rel == NULL)
-		worker_retry(ERRCODE_UNDEFINED_TABLE, "a sink was dropped while it was maintained");
+		process_retry(ERRCODE_UNDEFINED_TABLE, "a sink was dropped while it was maintained");
 
 	writer->estate = CreateExecutorState();
 	writer->result_rel = makeNode(ResultRelInfo);

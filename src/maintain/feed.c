@@ -31,7 +31,7 @@
 #include "utils/syscache.h"
 
 #include "change_set.h"
-#include "engine/worker.h"
+#include "base/process.h"
 #include "feed.h"
 
 /* The columns whose old values the sink needs must be in the old row. */
@@ -93,7 +93,7 @@ feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 	{
 		if ((++n & 1023) == 0)
 		{
-			worker_check_stop();
+			process_check_stop();
 			CHECK_FOR_INTERRUPTS();
 		}
 
@@ -198,7 +198,7 @@ feed_relation(Relation rel, Relation root, Snapshot snapshot, RowConsumer *consu
 		{
 			if (stats != NULL)
 				stats->rows_done += 1024;
-			worker_check_stop();
+			process_check_stop();
 			CHECK_FOR_INTERRUPTS();
 		}
 	}
@@ -217,7 +217,7 @@ check_not_rewritten(Oid relid)
 	HeapTuple	tuple;
 	TransactionId xmin;
 
-	worker_lock_relation(relid, AccessShareLock);
+	process_lock_relation(relid, AccessShareLock);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	if (!HeapTupleIsValid(tuple))
 		return;
@@ -225,7 +225,7 @@ check_not_rewritten(Oid relid)
 	ReleaseSysCache(tuple);
 	if (TransactionIdIsNormal(xmin) && !TransactionIdIsCurrentTransactionId(xmin) &&
 		XidInMVCCSnapshot(xmin, GetActiveSnapshot()))
-		worker_retry(ERRCODE_T_R_SERIALIZATION_FAILURE,
+		process_retry(ERRCODE_T_R_SERIALIZATION_FAILURE,
 					 "a table was altered while a sink was about to read it");
 }
 

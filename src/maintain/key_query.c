@@ -48,7 +48,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-#include "engine/worker.h"
+#include "base/process.h"
 #include "key_query.h"
 
 #define SIZE_CLASSES	6
@@ -251,7 +251,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	CallbackReceiver *receiver = (CallbackReceiver *) self;
 
 	if ((++receiver->rows & 63) == 0)
-		worker_check_stop();
+		process_check_stop();
 	receiver->callback(slot, receiver->arg);
 	return true;
 }
@@ -293,7 +293,7 @@ key_query_run(KeyQuery *query, const char *sql, const KeyRows *keys, bool parall
 	CachedPlan *plan;
 
 	if (parallel)
-		worker_allow_parallel_query();
+		process_allow_parallel_query();
 	if (query->by_index)
 		(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);

@@ -46,7 +46,7 @@
 #include "utils/typcache.h"
 
 #include "base/guc.h"
-#include "engine/worker.h"
+#include "base/process.h"
 #include "keyed.h"
 
 #define MEMORY_CHECK_INTERVAL	1024
@@ -230,7 +230,7 @@ flush(Keyed *keyed)
 	else if (keyed->nvalues > 0)
 	{
 		feed_check_sources(keyed->sink, keyed->leaves);
-		worker_lock_relation(keyed->sink->viewid, AccessShareLock);
+		process_lock_relation(keyed->sink->viewid, AccessShareLock);
 		for (int i = 0; i < keyed->plan->nnodes; i++)
 		{
 			if (keyed->nodes[i].related.count > 0)

@@ -37,8 +37,8 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "api/api.h"
-#include "engine/worker.h"
+#include "base/names.h"
+#include "base/process.h"
 #include "keyed.h"
 
 /* Around the writing of rows while a query runs. */
@@ -121,7 +121,7 @@ static void
 append_key_condition(StringInfo sql, const KeySpec *key, const char *column, int i,
 					 bool with_nulls)
 {
-	const char *op = api_operator(key->eqop);
+	const char *op = names_operator(key->eqop);
 
 	appendStringInfoString(sql, i > 0 ? " AND " : "");
 	/* IS NULL would hold of a row of NULLs, too */
@@ -141,7 +141,7 @@ documents_query(const Sink *sink, bool with_nulls)
 	appendStringInfoString(&sql, "SELECT ");
 	append_columns(&sql, sink);
 	appendStringInfo(&sql, " FROM " KEY_QUERY_KEYS " k JOIN %s d ON ",
-					 api_relation_name(sink->viewid));
+					 names_relation(sink->viewid));
 	for (int i = 0; i < sink->plan->nkeys; i++)
 		append_key_condition(&sql, &sink->plan->keys[i],
 							 psprintf("d.%s", quote_identifier(get_attname(sink->viewid, i + 1,
@@ -158,7 +158,7 @@ all_documents_query(const Sink *sink)
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
 	append_columns(&sql, sink);
-	appendStringInfo(&sql, " FROM %s d", api_relation_name(sink->viewid));
+	appendStringInfo(&sql, " FROM %s d", names_relation(sink->viewid));
 	return sql.data;
 }
 
@@ -191,7 +191,7 @@ missing_keys_query(const Sink *sink)
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT k.* FROM " KEY_QUERY_KEYS " k "
-					 "WHERE NOT EXISTS (SELECT 1 FROM %s n0 WHERE ", api_relation_name(relid));
+					 "WHERE NOT EXISTS (SELECT 1 FROM %s n0 WHERE ", names_relation(relid));
 	for (int i = 0; i < plan->nkeys; i++)
 		append_key_condition(&sql, &plan->keys[i],
 							 psprintf("n0.%s",
@@ -280,7 +280,7 @@ keyed_write_all(Keyed *keyed, SinkStats *stats)
 	RowWriting	writing;
 
 	feed_check_sources(keyed->sink, keyed->leaves);
-	worker_lock_relation(keyed->sink->viewid, AccessShareLock);
+	process_lock_relation(keyed->sink->viewid, AccessShareLock);
 	key_set_forget(&keyed->keys);
 
 	begin_writing(&writing, keyed);

@@ -27,9 +27,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "api/api.h"
 #include "apply.h"
-#include "engine/worker.h"
+#include "base/names.h"
+#include "base/process.h"
 #include "key_query.h"
 #include "row_diff.h"
 #include "run.h"
@@ -99,7 +99,7 @@ definition_text(const Sink *sink)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT * FROM %s d", api_relation_name(sink->viewid));
+	appendStringInfo(&sql, "SELECT * FROM %s d", names_relation(sink->viewid));
 	return sql.data;
 }
 
@@ -113,7 +113,7 @@ run_query(Refresh *refresh, SinkStats *stats)
 	int			nestlevel = NewGUCNestLevel();
 	QueryResult result = {row_diff_begin(refresh->writer), stats};
 
-	worker_lock_relation(sink->viewid, AccessShareLock);
+	process_lock_relation(sink->viewid, AccessShareLock);
 	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
 	if (sink->run_cache == NULL)

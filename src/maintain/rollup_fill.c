@@ -52,7 +52,7 @@
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
-#include "engine/worker.h"
+#include "base/process.h"
 #include "key_hash.h"
 #include "rollup.h"
 #include "run.h"
@@ -175,7 +175,7 @@ watched_scan(PlanState *node)
 	if ((++watch_rows & 1023) == 0)
 	{
 		report_scan((ScanState *) node);
-		worker_check_stop();
+		process_check_stop();
 	}
 	return node->ExecProcNodeReal(node);
 }
@@ -225,7 +225,7 @@ run_query(Query *query, SinkStats *stats, TupleDesc *desc)
 	int			nestlevel = NewGUCNestLevel();
 	QueryDesc  *querydesc;
 
-	worker_allow_parallel_query();
+	process_allow_parallel_query();
 	querydesc = CreateQueryDesc(pg_plan_query(query, QUERY_NAME, CURSOR_OPT_PARALLEL_OK, NULL),
 								QUERY_NAME, GetActiveSnapshot(), InvalidSnapshot, &receiver.pub,
 								NULL, NULL, 0);

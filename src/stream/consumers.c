@@ -24,12 +24,14 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "replication/slot.h"
+#include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/guc.h"
+#include "base/names.h"
 #include "base/shmem.h"
 #include "consumers.h"
 
@@ -49,20 +51,44 @@ typedef struct ConsumerEntry
 /* NULL if the library was not loaded by shared_preload_libraries. */
 static ConsumerEntry *entries = NULL;
 
-Size
-consumers_shmem_size(void)
+static shmem_request_hook_type prev_shmem_request_hook = NULL;
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+
+static Size
+entries_size(void)
 {
 	return mul_size(max_replication_slots, sizeof(ConsumerEntry));
 }
 
-void
-consumers_shmem_init(void)
+static void
+shmem_request(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+	RequestAddinShmemSpace(entries_size());
+}
+
+static void
+shmem_startup(void)
 {
 	bool		found;
 
-	entries = ShmemInitStruct("freshet consumers", consumers_shmem_size(), &found);
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	entries = ShmemInitStruct("freshet consumers", entries_size(), &found);
 	if (!found)
-		memset(entries, 0, consumers_shmem_size());
+		memset(entries, 0, entries_size());
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+consumers_install_hooks(void)
+{
+	prev_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = shmem_request;
+	prev_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = shmem_startup;
 }
 
 void

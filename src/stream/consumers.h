@@ -10,9 +10,8 @@
 
 #include "postgres.h"
 
-/* Shared memory, for shmem.c. */
-extern Size consumers_shmem_size(void);
-extern void consumers_shmem_init(void);
+/* At preload: shared memory. */
+extern void consumers_install_hooks(void);
 
 /* Remember the options of the slot that this process has acquired; NULL: it
  * is being made. */

@@ -53,7 +53,7 @@
 #include "utils/memutils.h"
 
 #include "consumers.h"
-#include "engine/decoder.h"
+#include "output_plugin.h"
 #include "stream_filter.h"
 
 /* Changes without a line after which the server may look at its timeouts. */
@@ -61,8 +61,6 @@
 
 /* A line's buffer that has grown beyond is given back after the transaction. */
 #define KEPT_LINE_SIZE		(256 * 1024)
-
-extern PGDLLEXPORT void _PG_output_plugin_init(OutputPluginCallbacks *cb);
 
 static const char *const output_settings[][2] =
 {
@@ -782,14 +780,8 @@ shutdown_cb(LogicalDecodingContext *ctx)
 }
 
 void
-_PG_output_plugin_init(OutputPluginCallbacks *cb)
+stream_plugin_callbacks(OutputPluginCallbacks *cb)
 {
-	if (freshet_is_worker)
-	{
-		decoder_plugin_callbacks(cb);
-		return;
-	}
-
 	cb->startup_cb = startup_cb;
 	cb->begin_cb = begin_cb;
 	cb->change_cb = change_cb;

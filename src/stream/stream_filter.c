@@ -46,6 +46,7 @@
 #include "utils/syscache.h"
 
 #include "base/guc.h"
+#include "base/names.h"
 #include "stream_filter.h"
 #include "stream_rights.h"
 

@@ -1,0 +1,112 @@
+/*-------------------------------------------------------------------------
+ *
+ * process.c
+ *		Which process this is, and what those that maintain sinks share.
+ *
+ * The worker of a database and its filler run the same code: that of the rooms
+ * below the engine, which asks nothing of them but what is here.  The same code
+ * runs in sessions that verify a sink, where an error is just an error.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/freshet.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "utils/guc.h"
+
+#include "process.h"
+
+FreshetProcess freshet_process = PROCESS_OTHER;
+WorkerSlot *MyWorkerSlot = NULL;
+pid_t		process_worker_pid = 0;
+
+/* Set before an error that is nobody's fault. */
+static bool retrying = false;
+
+void
+process_check_stop(void)
+{
+	if (process_maintains() && (MyWorkerSlot->stop || MyWorkerSlot->pid != process_worker_pid))
+		proc_exit(0);
+}
+
+void
+process_lock_relation(Oid relid, LOCKMODE lockmode)
+{
+	retrying = process_maintains();
+	LockRelationOid(relid, lockmode);
+	retrying = false;
+}
+
+void
+process_retry(int sqlerrcode, const char *message)
+{
+	retrying = process_maintains();
+	ereport(ERROR, (errcode(sqlerrcode), errmsg("%s", message)));
+}
+
+bool
+process_take_retry(void)
+{
+	bool		result = retrying;
+
+	retrying = false;
+	return result;
+}
+
+bool
+process_error_is_lasting(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:	/* deadlock, serialization */
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+			return false;
+		default:
+			return sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
+	}
+}
+
+/* Whatever the database or its administrator sets for sessions in general. */
+void
+process_set_session(void)
+{
+	static const char *const settings[][2] = {
+		/* maintenance runs short queries: compiling them would take longer */
+		{"jit", "off"},
+		{"search_path", "pg_catalog, pg_temp"},
+		/* sinks' triggers fire as on a subscriber: if enabled for replicas */
+		{"session_replication_role", "replica"},
+		/* a lost commit is decoded again */
+		{"synchronous_commit", "off"},
+		{"statement_timeout", "0"},
+		/* see the head of this file */
+		{"lock_timeout", "500ms"},
+		{"max_parallel_workers_per_gather", "0"},
+		{"default_transaction_read_only", "off"},
+		{"transaction_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+	{
+		if (GetConfigOption(settings[i][0], true, false) != NULL)
+			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_SESSION);
+	}
+}
+
+void
+process_allow_parallel_query(void)
+{
+	const char *workers = GetConfigOptionResetString("max_parallel_workers_per_gather");
+
+	(void) set_config_option("max_parallel_workers_per_gather", workers, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* a leader that only waits would not look at process_check_stop() */
+	(void) set_config_option("parallel_leader_participation", "on", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}

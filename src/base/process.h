@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ *
+ * process.h
+ *		Which process this is, and what those that maintain sinks share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_PROCESS_H
+#define FRESHET_PROCESS_H
+
+#include "postgres.h"
+
+#include "storage/lockdefs.h"
+
+#include "shmem.h"
+
+typedef enum FreshetProcess
+{
+	PROCESS_OTHER,				/* a session, or any process of the server */
+	PROCESS_LAUNCHER,
+	PROCESS_SCOUT,
+	PROCESS_WORKER,
+	PROCESS_FILLER
+} FreshetProcess;
+
+/* Set at the start of a process of freshet, and never changed. */
+extern FreshetProcess freshet_process;
+
+/* Does this process maintain sinks, as the worker or for it? */
+static inline bool
+process_maintains(void)
+{
+	return freshet_process == PROCESS_WORKER || freshet_process == PROCESS_FILLER;
+}
+
+/* The slot of this worker or filler; NULL in other processes. */
+extern WorkerSlot *MyWorkerSlot;
+
+/* The worker for which this process works: itself, or the filler's owner. */
+extern pid_t process_worker_pid;
+
+/*
+ * Lock a relation until the end of the transaction.  In a process that
+ * maintains sinks a lock that is not to be had soon, or a deadlock, ends the
+ * batch, which is then tried again: it is nobody's fault, and the others that
+ * wait must not suffer.
+ */
+extern void process_lock_relation(Oid relid, LOCKMODE lockmode);
+
+/* End the batch by an error that is nobody's fault; it is tried again. */
+extern void process_retry(int sqlerrcode, const char *message) __attribute__((noreturn));
+
+/* Was the error that has just been caught of that kind?  Forgets it. */
+extern bool process_take_retry(void);
+
+/* Would the same batch fail again in the same way? */
+extern bool process_error_is_lasting(int sqlerrcode);
+
+/* Settings of a session that maintains sinks. */
+extern void process_set_session(void);
+
+/* Allow parallel queries, which the worker has no use for otherwise, until the
+ * caller ends its level of settings. */
+extern void process_allow_parallel_query(void);
+
+/* Exit if a database command wants the worker gone, or if it is gone. */
+extern void process_check_stop(void);
+
+#endif							/* FRESHET_PROCESS_H */
