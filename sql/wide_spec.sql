@@ -117,7 +117,30 @@ SELECT one('{"table": "products", "path": "note.product", "type": "object", "rel
 SELECT one(format('{"table": "products", "path": "%s", "type": "object", "relation": [["id", "id"]]}',
 	'x' || repeat('.x', 50)));
 SELECT spec(json_agg(json_build_object('table', 'items', 'path', 'i' || i, 'type', 'array',
-	'relation', '[["id", "order_id"]]'::json))::text) FROM generate_series(1, 1661) i;
+	'relation', '[["id", "order_id"]]'::json))::text) FROM generate_series(1, 501) i;
+-- and far more, nested as well, are refused at once
+SET statement_timeout = '20 s';
+SELECT spec(json_agg(json_build_object('table', 'items', 'path', CASE WHEN i % 40 = 1 THEN 'i' || i ELSE 'i' || i - (i - 1) % 40 || repeat('.x', (i - 1) % 40) END, 'type', 'array',
+	'relation', '[["id", "order_id"]]'::json))::text) FROM generate_series(1, 60000) i;
+SELECT spec(json_agg(json_build_object('table', 'items', 'path', 'i' || i, 'type', 'array',
+	'relation', '[["id", "order_id"]]'::json))::text) FROM generate_series(1, 500) i;
+SELECT one(format('{"table": "products", "path": "%s", "type": "object", "relation": [["id", "id"]]}',
+	'x' || repeat('.x', 1000000)));
+SELECT one(format('{"table": "products", "path": "x", "type": "object", "relation": [["%s", "id"]]}',
+	'x' || repeat('.x', 1000000)));
+SELECT one(format('{"table": "products", "path": "x", "type": "object", "relation": %s}',
+	(SELECT json_agg('["id", "id"]'::json) FROM generate_series(1, 33))));
+SELECT one(format('{"table": "products", "path": "x", "type": "object", "relation": [["id", "id"]], "columns": %s}',
+	(SELECT json_agg('id' || i) FROM generate_series(1, 1665) i)));
+RESET statement_timeout;
+DO $$
+BEGIN
+	EXECUTE (SELECT 'CREATE TABLE wide (id int PRIMARY KEY, ' || string_agg('c' || i || ' "char"', ', ') || ')' FROM generate_series(1, 1399) i);
+END
+$$;
+SELECT spec((SELECT json_agg(json_build_object('table', 'items', 'path', 'i' || i, 'type', 'array',
+	'relation', '[["id", "order_id"]]'::json))::text FROM generate_series(1, 300) i), 'wide');
+DROP TABLE wide;
 
 --
 -- Columns, relations, order

@@ -26,12 +26,21 @@
 
 #include <cjson/cJSON.h>
 
+#include "access/htup_details.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
 #include "wide_view_json.h"
+
+/*
+ * Lookups of one wide view, and pairs of one relation: far more than anybody
+ * has use for.  Each lookup is a subquery, each pair a condition, and planning
+ * takes its time for them.
+ */
+#define MAX_WIDE_LOOKUPS	500
+#define MAX_WIDE_PAIRS		INDEX_MAX_KEYS
 
 /* Names farther away than this are not taken for misspelt ones. */
 #define MAX_NAME_DISTANCE	3
@@ -196,6 +205,10 @@ get_relation(const cJSON *item, const char *place)
 		SpecPair   *pair = palloc(sizeof(SpecPair));
 
 		pair->place = psprintf("%s[%d]", place, list_length(result));
+		if (list_length(result) == MAX_WIDE_PAIRS)
+			SPEC_ERROR(pair->place, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+					   ("a relation cannot have more than %d pairs", MAX_WIDE_PAIRS),
+					   ("No index has more columns."));
 		require_type(element, cJSON_Array, pair->place, "a pair of strings", RELATION_HINT);
 		if (cJSON_GetArraySize(element) != 2)
 			SPEC_ERROR(pair->place, ERRCODE_INVALID_PARAMETER_VALUE,
@@ -223,6 +236,10 @@ get_strings(const cJSON *item, const char *place, const char *hint)
 	{
 		char	   *at = psprintf("%s[%d]", place, list_length(result));
 
+		if (list_length(result) == MaxTupleAttributeNumber)
+			SPEC_ERROR(at, ERRCODE_TOO_MANY_COLUMNS,
+					   ("a list of columns cannot have more than %d", MaxTupleAttributeNumber),
+					   ("No table has more columns."));
 		result = lappend(result, copy_string(get_string(element, at, hint)));
 	}
 	return result;
@@ -328,6 +345,11 @@ wide_json_parse(const char *lookups)
 	cJSON_ArrayForEach(item, tree)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (list_length(entries) == MAX_WIDE_LOOKUPS)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("a wide view cannot have more than %d lookups", MAX_WIDE_LOOKUPS),
+					 errhint("Make several wide views over the same root.")));
 		entries = lappend(entries, get_entry(item, psprintf("lookups[%d]",
 															list_length(entries))));
 	}

@@ -34,9 +34,11 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
@@ -49,6 +51,9 @@
 
 /* Each level of a document is two of the query. */
 #define MAX_WIDE_DEPTH	50
+
+/* Longer paths are not taken apart. */
+#define MAX_PATH_NAMES	1000
 
 #define QUOTING_HINT \
 	"Names are separated by dots; a name that contains a dot or a quote is written in double " \
@@ -102,7 +107,7 @@ scan_name(const char **position, const char *stops, const SpecString *string)
 				   ("name \"%s\" is too long", name.data),
 				   ("A name can have %d bytes at most.", NAMEDATALEN - 1));
 	*position = p;
-	return name.data;
+	return repalloc(name.data, name.len + 1);
 }
 
 /* Names with dots between them. */
@@ -112,11 +117,15 @@ scan_path(const SpecString *string)
 	const char *p = string->value;
 	List	   *path = list_make1(scan_name(&p, ".", string));
 
-	while (*p == '.')
+	while (*p == '.' && list_length(path) < MAX_PATH_NAMES)
 	{
 		p++;
 		path = lappend(path, scan_name(&p, ".", string));
 	}
+	if (*p == '.')
+		SPEC_ERROR(string->place, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+				   ("a path of more than %d names", MAX_PATH_NAMES),
+				   ("A document can have %d levels of lookups at most.", MAX_WIDE_DEPTH));
 	if (*p != '\0')
 		SPEC_ERROR(string->place, ERRCODE_INVALID_NAME,
 				   ("misplaced quote in \"%s\"", string->value), (QUOTING_HINT));
@@ -152,19 +161,54 @@ same_path(List *a, List *b)
 	return true;
 }
 
-static WideNode *
-find_node(List *nodes, List *path)
+/* Nodes by their paths. */
+typedef struct PathEntry
 {
+	List	   *path;			/* hash key: what it points to */
+	WideNode   *node;
+} PathEntry;
+
+static uint32
+hash_path(const void *key, Size keysize)
+{
+	uint32		hash = 0;
 	ListCell   *lc;
 
-	foreach(lc, nodes)
+	foreach(lc, *(List *const *) key)
 	{
-		WideNode   *node = lfirst(lc);
+		const char *name = lfirst(lc);
 
-		if (same_path(node->path, path))
-			return node;
+		hash = hash_combine(hash, hash_bytes((const unsigned char *) name, strlen(name)));
 	}
-	return NULL;
+	return hash;
+}
+
+static int
+match_path(const void *a, const void *b, Size keysize)
+{
+	return same_path(*(List *const *) a, *(List *const *) b) ? 0 : 1;
+}
+
+static HTAB *
+make_path_table(void)
+{
+	HASHCTL		ctl;
+
+	ctl.keysize = sizeof(List *);
+	ctl.entrysize = sizeof(PathEntry);
+	ctl.hash = hash_path;
+	ctl.match = match_path;
+	ctl.hcxt = CurrentMemoryContext;
+	return hash_create("freshet paths", 64, &ctl,
+					   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+}
+
+static WideNode *
+find_node(HTAB *paths, List *path)
+{
+	PathEntry  *entry = hash_search(paths, &path, HASH_FIND, NULL);
+
+	return entry == NULL ? NULL : entry->node;
 }
 
 /* As the specification would write it. */
@@ -485,22 +529,25 @@ make_lookup(const SpecEntry *entry, int number)
  */
 
 static void
-check_path(List *nodes, const WideNode *node)
+add_path(HTAB *paths, WideNode *node)
 {
-	const WideNode *other = find_node(nodes, node->path);
+	bool		found;
+	PathEntry  *entry = hash_search(paths, &node->path, HASH_ENTER, &found);
 
-	if (other != NULL && other != node)
+	/* the root's path is empty, which no lookup's is */
+	if (found)
 		SPEC_ERROR(node->entry->path.place, ERRCODE_DUPLICATE_OBJECT,
 				   ("path \"%s\" is used by two lookups", path_text(node->path)),
 				   ("%s has it as well: choose another path for one of them.",
-					other->entry->place));
+					entry->node->entry->place));
+	entry->node = node;
 }
 
 static void
-set_parent(List *nodes, WideNode *node)
+set_parent(HTAB *paths, WideNode *node)
 {
 	List	   *path = list_truncate(list_copy(node->path), list_length(node->path) - 1);
-	WideNode   *parent = find_node(nodes, path);
+	WideNode   *parent = find_node(paths, path);
 	AttrNumber	attno;
 
 	if (parent == NULL)
@@ -558,14 +605,14 @@ check_plain_column(const WideNode *node, const WideNode *root, const SpecString 
 
 /* The column that the first half of a pair names. */
 static WideNode *
-resolve_outer(List *nodes, const WideNode *node, const SpecString *string, AttrNumber *attno)
+resolve_outer(HTAB *paths, const WideNode *node, const SpecString *string, AttrNumber *attno)
 {
 	List	   *path = scan_path(string);
 	char	   *name = llast(path);
 	WideNode   *outer;
 
 	path = list_truncate(path, list_length(path) - 1);
-	outer = find_node(nodes, path);
+	outer = find_node(paths, path);
 	if (outer == NULL)
 		SPEC_ERROR(string->place, ERRCODE_UNDEFINED_OBJECT,
 				   ("no lookup has the path \"%s\"", path_text(path)),
@@ -630,13 +677,13 @@ check_related_column(const WideNode *node, AttrNumber attno, const char *place)
 }
 
 static WideRelated *
-make_related(List *nodes, const WideNode *node, const SpecPair *pair)
+make_related(HTAB *paths, const WideNode *node, const SpecPair *pair)
 {
 	WideRelated *related = palloc0(sizeof(WideRelated));
 	Form_pg_attribute own;
 	Form_pg_attribute outer;
 
-	related->outer = resolve_outer(nodes, node, &pair->outer, &related->outer_attno);
+	related->outer = resolve_outer(paths, node, &pair->outer, &related->outer_attno);
 	related->attno = require_column(node, scan_column(&pair->own), pair->own.place);
 	check_related_column(related->outer, related->outer_attno, pair->outer.place);
 	check_related_column(node, related->attno, pair->own.place);
@@ -673,29 +720,34 @@ wide_spec_parse(Oid root, const char *lookups)
 {
 	List	   *entries = wide_json_parse(lookups);
 	WideNode   *tree = palloc0(sizeof(WideNode));
-	List	   *nodes = list_make1(tree);
+	HTAB	   *paths = make_path_table();
+	List	   *nodes = NIL;	/* of the lookups */
 	ListCell   *lc;
 
 	set_table(tree, root);
 	set_columns(tree);
+	add_path(paths, tree);
 	foreach(lc, entries)
 	{
-		WideNode   *node = make_lookup(lfirst(lc), list_length(nodes));
+		WideNode   *node;
 
-		check_path(nodes, node);
+		CHECK_FOR_INTERRUPTS();
+		node = make_lookup(lfirst(lc), list_length(nodes) + 1);
+		add_path(paths, node);
 		nodes = lappend(nodes, node);
 	}
 
-	for_each_from(lc, nodes, 1)
-		set_parent(nodes, lfirst(lc));
+	foreach(lc, nodes)
+		set_parent(paths, lfirst(lc));
 
-	for_each_from(lc, nodes, 1)
+	foreach(lc, nodes)
 	{
 		WideNode   *node = lfirst(lc);
 		ListCell   *lc2;
 
+		CHECK_FOR_INTERRUPTS();
 		foreach(lc2, node->entry->relation)
-			node->related = lappend(node->related, make_related(nodes, node, lfirst(lc2)));
+			node->related = lappend(node->related, make_related(paths, node, lfirst(lc2)));
 	}
 	return tree;
 }

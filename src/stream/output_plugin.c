@@ -228,6 +228,7 @@ note_end(StreamTxn *txn, const ReorderBufferTXN *rbtxn)
 	txn->final_lsn = rbtxn->final_lsn;
 	txn->end_lsn = rbtxn->end_lsn;
 	txn->commit_time = freshet_commit_time(rbtxn);
+	txn->ours = stream_is_ours(rbtxn->origin_id);
 }
 
 static void
@@ -283,7 +284,8 @@ static void
 end_txn(StreamState *state, StreamBoundary boundary, bool write_end, XLogRecPtr lsn)
 {
 	StreamTxn  *txn = state->txn;
-	bool		batch = state->options->batches && txn->wrote_sink && txn->batch.len > 0;
+	bool		batch = state->options->batches && txn->ours && txn->wrote_sink &&
+		txn->batch.len > 0;
 	MemoryContext oldcontext = MemoryContextSwitchTo(state->change_context);
 
 	release_held(state, true, batch || write_end ? state->held_lsn : InvalidXLogRecPtr);
@@ -345,7 +347,7 @@ process_change(LogicalDecodingContext *ctx, Relation rel, ReorderBufferChange *r
 	}
 
 	oldcontext = MemoryContextSwitchTo(state->change_context);
-	relation = stream_filter_relation(state, rel);
+	relation = stream_filter_relation(state, rel, rbchange->origin_id);
 	if (!relation->wanted || (state->options->local_only && !relation->is_sink &&
 							  rbchange->origin_id != InvalidRepOriginId))
 		skip_change(state);
@@ -403,7 +405,7 @@ truncate_wanted(StreamState *state, const StreamRelation *relation, Relation rel
 	for (int i = 0; i < nrelations; i++)
 	{
 		if (RelationGetRelid(rels[i]) == relation->published_as &&
-			stream_filter_relation(state, rels[i])->wanted)
+			stream_filter_relation(state, rels[i], change->origin_id)->wanted)
 			return false;
 	}
 	return !partitioned;
@@ -421,7 +423,7 @@ truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *rbtxn, int nrelations
 	oldcontext = MemoryContextSwitchTo(state->change_context);
 	for (int i = 0; i < nrelations; i++)
 	{
-		StreamRelation *relation = stream_filter_relation(state, rels[i]);
+		StreamRelation *relation = stream_filter_relation(state, rels[i], rbchange->origin_id);
 		StreamRelation alone;
 		StreamChange change = {0};
 
@@ -464,8 +466,8 @@ is_json_object(const char *data, Size len)
 
 /*
  * The worker's message about its batch, kept until the end of the transaction.
- * Anybody can emit one like it, but not in a transaction that changes a sink;
- * only there it is written.
+ * Anybody can emit one like it, but it counts in the worker's transactions only.
+ * There it is the last one: the functions of sinks have been called before it.
  */
 static void
 keep_batch(LogicalDecodingContext *ctx, bool transactional, const char *prefix, Size size,

@@ -42,13 +42,20 @@ typedef struct StreamCount
 	int64		events;
 } StreamCount;
 
+/* The same relation is another one for changes that are not the worker's. */
+typedef struct StreamRelationKey
+{
+	Oid			relid;
+	uint32		is_sink;		/* no padding */
+} StreamRelationKey;
+
 /*
  * What is known of a relation whose changes came.  What hangs off "context"
  * is made anew when the entry has become invalid; not during a change.
  */
 typedef struct StreamRelation
 {
-	Oid			relid;			/* hash key */
+	StreamRelationKey key;
 	bool		valid;			/* cleared by invalidations */
 	bool		has_partitions; /* has been seen above one */
 	MemoryContext context;
@@ -98,6 +105,7 @@ typedef struct StreamTxn
 	bool		streamed;
 	bool		wrote;			/* any line */
 	bool		wrote_sink;		/* a change of a sink */
+	bool		ours;			/* the worker's, as the commit record says */
 	StringInfoData batch;		/* content of the worker's message; empty: none */
 	int64		events;
 	List	   *counts;			/* StreamCount *, in the transaction's context */

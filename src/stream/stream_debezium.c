@@ -196,17 +196,25 @@ put_event(StreamState *state, const StreamChange *change, StreamOperation operat
 	stream_end_line(state, change);
 }
 
-/* Does an update change the key?  Its text tells. */
+/*
+ * Does an update change the key?  Its text tells.  (A value of the key that the
+ * log lacks is unchanged; but if the old row has it, the new one got it.)
+ */
 static bool
 key_changes(const StreamChange *change)
 {
+	const StreamRelation *relation = change->relation;
 	StringInfoData old;
 	StringInfoData new;
 
 	if (change->before == NULL || change->after == NULL ||
-		!stream_key_complete(change->relation, change->before) ||
-		change->after->any_unchanged)
+		!stream_key_complete(relation, change->before))
 		return false;
+	for (int i = 0; i < relation->nkeys; i++)
+	{
+		if (change->after->unchanged[relation->columns[relation->keys[i]].index])
+			return false;
+	}
 	initStringInfo(&old);
 	initStringInfo(&new);
 	stream_put_key(&old, change->relation, change->before);

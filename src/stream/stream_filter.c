@@ -10,22 +10,25 @@
  * come at any catalogue access; they only mark entries, which are made anew
  * when the next change of the relation comes.
  *
- * Sinks are known by the trigger that refuses to write to them: under the
- * historic snapshot of a change, a sink is one from the first of its changes to
- * the last, also when freshet has been dropped since.  (freshet.sink would have
- * to be marked as a user's catalogue table to be read under one, and the server
- * cannot decode, by any plugin, what was written to such a table before it was
- * dropped.)
+ * A change of a sink is one that the worker or its filler has made.  Nobody
+ * else can forge that: whatever a relation looks like, to whomever it belongs,
+ * a change is known by its origin, which is the worker's own, and with it SQL
+ * cannot write (sink.c).  What somebody else writes is a change of a table,
+ * though it be one of a sink, by a superuser who went around its guards; so a
+ * relation can have an entry as either.  (freshet.sink would have to be marked
+ * as a user's catalogue table to be read under a historic snapshot, and the
+ * server cannot decode, by any plugin, what was written to such a table before
+ * it was dropped.)
  *
  * Rights are different: they are those of now, see stream_rights.c.
  *
  * Origins.  The worker's writes carry the origin of the database; those of a
  * filler that they are not to be replicated.  If only sinks, or no sinks, are
  * wanted, changes are dropped by that before they are queued, which makes
- * them cost next to nothing.  Their origin is looked up at the begin of a
- * transaction and forgotten when the catalogue of origins changes.  It is
- * made before the first write that carries it is logged; so as long as it is
- * not known nothing is dropped, and what is dropped is none of the worker's.
+ * them cost next to nothing.  The worker's origin is looked up at the begin of
+ * a transaction, by its historic snapshot, and forgotten when the catalogue of
+ * origins changes.  It is made before the first write that carries it is
+ * logged; so as long as it is not known nothing is dropped unseen.
  *
  *-------------------------------------------------------------------------
  */
@@ -77,17 +80,22 @@ relation_changed(Datum arg, Oid relid)
 
 	if (relations == NULL)
 		return;
-	if (OidIsValid(relid))
+	if (!OidIsValid(relid))
 	{
-		entry = hash_search(relations, &relid, HASH_FIND, NULL);
+		forget_all();
+		return;
+	}
+	for (int is_sink = 0; is_sink <= 1; is_sink++)
+	{
+		StreamRelationKey key = {relid, is_sink};
+
+		entry = hash_search(relations, &key, HASH_FIND, NULL);
 		if (entry == NULL)
-			return;
+			continue;
 		entry->valid = false;
 		if (entry->has_partitions)
 			forget_all();
 	}
-	else
-		forget_all();
 }
 
 static void
@@ -133,7 +141,7 @@ stream_filter_init(StreamState *state)
 	callback->arg = NULL;
 	MemoryContextRegisterResetCallback(state->context, callback);
 
-	ctl.keysize = sizeof(Oid);
+	ctl.keysize = sizeof(StreamRelationKey);
 	ctl.entrysize = sizeof(StreamRelation);
 	ctl.hcxt = state->context;
 	relations = hash_create("freshet streamed relations", 128, &ctl,
@@ -158,12 +166,16 @@ stream_filter_begin(StreamState *state)
 }
 
 bool
+stream_is_ours(RepOriginId origin)
+{
+	return origin != InvalidRepOriginId &&
+		(origin == worker_origin || origin == DoNotReplicateId);
+}
+
+bool
 stream_filter_origin(StreamState *state, RepOriginId origin)
 {
-	bool		ours = origin != InvalidRepOriginId &&
-		(origin == worker_origin || origin == DoNotReplicateId);
-
-	if (ours)
+	if (stream_is_ours(origin))
 		return state->options->sinks == NIL;
 	if (worker_origin == InvalidRepOriginId)
 		return false;
@@ -223,22 +235,6 @@ check_rights(const StreamRelation *entry, Relation rel, List *ancestors)
  */
 
 static bool
-is_sink(Relation rel)
-{
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-	{
-		const Trigger *trigger = &rel->trigdesc->triggers[i];
-		char	   *schema;
-
-		if (strcmp(trigger->tgname, FRESHET_SINK_TRIGGER) != 0)
-			continue;
-		schema = get_namespace_name(get_func_namespace(trigger->tgfoid));
-		return schema != NULL && strcmp(schema, FRESHET_SCHEMA) == 0;
-	}
-	return false;
-}
-
-static bool
 relation_matches(const NamePattern *pattern, Oid relid)
 {
 	char	   *schema = get_namespace_name(get_rel_namespace(relid));
@@ -287,7 +283,7 @@ column_streamed(const StreamState *state, const StreamRelation *entry, Form_pg_a
 	{
 		NamePattern *pattern = lfirst(lc);
 
-		if (!matches_any(list_make1(pattern), entry->relid, ancestors))
+		if (!matches_any(list_make1(pattern), entry->key.relid, ancestors))
 			continue;
 		named = true;
 		chosen |= name_matches(pattern->column, name);
@@ -299,7 +295,7 @@ column_streamed(const StreamState *state, const StreamRelation *entry, Form_pg_a
 		NamePattern *pattern = lfirst(lc);
 
 		if (name_matches(pattern->column, name) &&
-			matches_any(list_make1(pattern), entry->relid, ancestors))
+			matches_any(list_make1(pattern), entry->key.relid, ancestors))
 			return false;
 	}
 	return true;
@@ -442,21 +438,22 @@ is_wanted(StreamState *state, StreamRelation *entry, Relation rel, List *ancesto
 	schema = get_namespace_name(RelationGetNamespace(rel));
 	if (schema == NULL || strcmp(schema, FRESHET_SCHEMA) == 0)
 		return false;
-	entry->is_sink = is_sink(rel);
 	return matches_any(entry->is_sink ? state->options->sinks : state->options->tables, relid,
 					   ancestors);
 }
 
 /* The entry of a relation; a new one is not valid. */
 static StreamRelation *
-get_entry(Oid relid)
+get_entry(Oid relid, bool is_sink)
 {
+	StreamRelationKey key = {relid, is_sink};
 	bool		found;
-	StreamRelation *entry = hash_search(relations, &relid, HASH_ENTER, &found);
+	StreamRelation *entry = hash_search(relations, &key, HASH_ENTER, &found);
 
 	if (!found)
 	{
 		entry->valid = false;
+		entry->is_sink = is_sink;
 		entry->has_partitions = false;
 		entry->context = NULL;
 	}
@@ -480,11 +477,10 @@ examine_relation(StreamState *state, StreamRelation *entry, Relation rel)
 	oldcontext = MemoryContextSwitchTo(entry->context);
 	entry->count = NULL;
 	entry->count_serial = 0;
-	entry->is_sink = false;
 	if (rel->rd_rel->relispartition)
 		ancestors = get_partition_ancestors(RelationGetRelid(rel));
 	foreach(lc, ancestors)
-		get_entry(lfirst_oid(lc))->has_partitions = true;
+		get_entry(lfirst_oid(lc), false)->has_partitions = true;
 	entry->wanted = is_wanted(state, entry, rel, ancestors);
 	if (entry->wanted)
 	{
@@ -500,19 +496,20 @@ examine_relation(StreamState *state, StreamRelation *entry, Relation rel)
 }
 
 StreamRelation *
-stream_filter_relation(StreamState *state, Relation rel)
+stream_filter_relation(StreamState *state, Relation rel, RepOriginId origin)
 {
 	StreamRelation *entry = last_relation;
 	Oid			relid = RelationGetRelid(rel);
+	bool		is_sink = stream_is_ours(origin);
 
 	if (unlikely(json_types_changed()))
 	{
 		relation_changed((Datum) 0, InvalidOid);
 		json_types_forget();
 	}
-	if (unlikely(entry == NULL || entry->relid != relid))
+	if (unlikely(entry == NULL || entry->key.relid != relid || entry->is_sink != is_sink))
 	{
-		entry = get_entry(relid);
+		entry = get_entry(relid, is_sink);
 		last_relation = entry;
 	}
 	if (unlikely(!entry->valid))
