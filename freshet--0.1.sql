@@ -3,6 +3,11 @@
 -- complain if the script is sourced in psql rather than by CREATE EXTENSION
 \echo Use "CREATE EXTENSION freshet" to load this file. \quit
 
+-- Of the schemas on the path others may have objects in: an operator or function
+-- there that fits better would be taken, and run by whoever uses freshet.  The
+-- setting ends with this script.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 CREATE SCHEMA freshet;
 COMMENT ON SCHEMA freshet IS 'freshet: tables kept equal to queries';
 GRANT USAGE ON SCHEMA freshet TO PUBLIC;
