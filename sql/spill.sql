@@ -82,6 +82,60 @@ SELECT * FROM spill_check;
 INSERT INTO spill_source SELECT * FROM spill_kept ON CONFLICT DO NOTHING;
 SELECT * FROM spill_check;
 
+-- rows of copies: versions in between are not written, and each row once
+CREATE TABLE spill_rows (id int PRIMARY KEY, v int, t text);
+ALTER TABLE spill_rows REPLICA IDENTITY FULL;
+INSERT INTO spill_rows SELECT i, 1 + i % 3, repeat('x', 50) || i FROM generate_series(1, 3000) i;
+SELECT freshet.create_sink('spill_filter', 'SELECT id, v, t, lower(t) AS low FROM spill_rows WHERE v > 0');
+SELECT freshet.create_sink('spill_hop', $$
+	SELECT id, window_start, v FROM spill_rows, freshet.hop('2024-01-01'::timestamptz + id * interval '20 s',
+		interval '1 minute', interval '2 minutes') $$);
+SELECT freshet.create_sink('spill_sum', 'SELECT v, sum(length(t)) AS len, count(*) FROM spill_filter GROUP BY v');
+CREATE VIEW spill_rows_check AS SELECT sink, check_sink(sink)
+FROM unnest('{spill_filter, spill_hop, spill_sum}'::regclass[]) sink;
+SELECT * FROM spill_rows_check;
+ALTER TABLE spill_filter ADD CHECK (v < 100), ADD UNIQUE (low), ADD COLUMN writes int DEFAULT 0;
+ALTER TABLE spill_hop ADD CHECK (v BETWEEN -5 AND 99);
+CREATE TRIGGER count_writes BEFORE UPDATE ON spill_filter FOR EACH ROW EXECUTE FUNCTION spill_count_writes();
+ALTER TABLE spill_filter ENABLE ALWAYS TRIGGER count_writes;
+BEGIN;
+UPDATE spill_rows SET v = v + 1000;
+UPDATE spill_rows SET v = v - 999, t = t || repeat('y', 100);
+COMMIT;
+SELECT * FROM spill_rows_check;
+SELECT writes, count(*) FROM spill_filter GROUP BY writes;
+BEGIN;
+DELETE FROM spill_rows WHERE id % 3 = 0;
+INSERT INTO spill_rows SELECT i, CASE WHEN i % 2 = 0 THEN 1000 ELSE -1 END, 'z' || i FROM generate_series(3, 6000, 3) i;
+UPDATE spill_rows SET v = CASE WHEN v = 1000 THEN 7 ELSE -2 END WHERE id % 3 = 0;
+DELETE FROM spill_rows WHERE id % 5 = 0;
+COMMIT;
+SELECT * FROM spill_rows_check;
+-- a row that goes makes room for another one
+BEGIN;
+DELETE FROM spill_rows WHERE id = 4;
+INSERT INTO spill_rows SELECT 10000 + g, 1, repeat('x', 50) || 4 || repeat('Y', 100) FROM generate_series(1, 1) g;
+COMMIT;
+SELECT * FROM spill_rows_check;
+BEGIN;
+CREATE TEMP TABLE spill_kept_rows AS TABLE spill_rows;
+TRUNCATE spill_rows;
+INSERT INTO spill_rows SELECT id, v + 1, t FROM spill_kept_rows;
+COMMIT;
+SELECT * FROM spill_rows_check;
+BEGIN;
+TRUNCATE spill_rows;
+INSERT INTO spill_rows SELECT * FROM spill_kept_rows WHERE id % 100 = 1;
+COMMIT;
+SELECT * FROM spill_rows_check;
+SELECT freshet.rebuild_sink('spill_hop');
+INSERT INTO spill_rows SELECT * FROM spill_kept_rows ON CONFLICT DO NOTHING;
+SELECT freshet.rebuild_sink('spill_filter');
+SELECT * FROM spill_rows_check;
+SELECT freshet.drop_sink(s) FROM unnest('{spill_sum, spill_filter, spill_hop}'::regclass[]) s;
+DROP VIEW spill_rows_check;
+DROP TABLE spill_rows;
+
 -- filled by folding, as sinks over partitions are
 CREATE TABLE spill_parts (id int, g int, v int, PRIMARY KEY (id, g)) PARTITION BY LIST (g);
 CREATE TABLE spill_parts_1 PARTITION OF spill_parts FOR VALUES IN (0, 1);

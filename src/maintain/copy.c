@@ -12,6 +12,12 @@
  * What remains of a key is at most one added row, which replaces the stored
  * one, or a retracted row alone, which deletes it.
  *
+ * Nothing is written before the batch is whole: a row that is corrected later in
+ * it is not the sink's.  Rows that do not fit the memory are put aside
+ * (signed_rows.c) and read by key at the end; a row of another key then says
+ * that those in memory are whole, and may be written.  A fill needs no netting,
+ * since the source has each key once: its rows are written as they come.
+ *
  *-------------------------------------------------------------------------
  */
 #include "base/freshet.h"
@@ -28,15 +34,21 @@
 #include "group_table.h"
 #include "row_eval.h"
 #include "run.h"
+#include "signed_rows.h"
 
+/* Rows are counted, and memory measured, in steps of so many. */
 #define MEMORY_CHECK_INTERVAL	256
+
+/* Of the memory of a run, the rows put aside get a quarter. */
+#define SPILL_MEMORY	(freshet_work_mem / 8)
+#define ROWS_MEMORY		((Size) freshet_work_mem * 1024 / 8 * 3)
 
 /* Rows of one key, as the sink's columns. */
 typedef struct CopyEntry
 {
+	uint32		hash;			/* of the key */
 	List	   *added;			/* MinimalTuple */
 	List	   *retracted;
-	bool		touched;
 } CopyEntry;
 
 typedef struct Copy
@@ -52,12 +64,16 @@ typedef struct Copy
 	TupleTableSlot *row_slot;	/* minimal tuple of the sink's columns */
 	int64		nrows;
 	int64		next_check;
-	bool		fresh;			/* filling an empty sink: nothing to look up */
+	SignedRows *spilled;		/* rows that did not fit, or NULL */
+	bool		truncated;		/* the source was: the sink's rows are void */
+	bool		filling;
+	bool		fresh;			/* the sink is empty: nothing to look up */
 	SinkWriter *writer;
 } Copy;
 
 static void copy_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign);
 static void copy_truncate(RowConsumer *consumer, int source);
+static void forget_spilled(Copy *copy);
 
 static RowConsumer *
 copy_open(Sink *sink, List *leaves, ChangeSet *emit)
@@ -100,6 +116,7 @@ copy_close(RowConsumer *consumer, MaintainResult *result)
 	result->updated = copy->writer->updated;
 	result->deleted = copy->writer->deleted;
 	writer_close(copy->writer);
+	forget_spilled(copy);
 	row_eval_destroy(copy->eval);
 	MemoryContextDelete(copy->context);
 }
@@ -156,23 +173,25 @@ cancel_row(Copy *copy, List **rows)
 }
 
 static void
+delete_entry(Copy *copy, CopyEntry *entry, TupleTableSlot *keys)
+{
+	if (entry->added != NIL || entry->retracted == NIL)
+		return;
+	slot_getallattrs(keys);
+	if (writer_find(copy->writer, keys->tts_values, keys->tts_isnull))
+		writer_delete(copy->writer);
+}
+
+static void
 write_entry(Copy *copy, CopyEntry *entry, TupleTableSlot *keys)
 {
 	SinkWriter *writer = copy->writer;
 	bool		found;
 
-	if (entry->added == NIL && entry->retracted == NIL)
+	if (entry->added == NIL)
 		return;
-
 	slot_getallattrs(keys);
 	found = !copy->fresh && writer_find(writer, keys->tts_values, keys->tts_isnull);
-	if (entry->added == NIL)
-	{
-		if (found)
-			writer_delete(writer);
-		return;
-	}
-
 	ExecStoreMinimalTuple(llast(entry->added), copy->row_slot, false);
 	slot_getallattrs(copy->row_slot);
 	if (found)
@@ -182,14 +201,15 @@ write_entry(Copy *copy, CopyEntry *entry, TupleTableSlot *keys)
 	ExecClearTuple(copy->row_slot);
 }
 
+typedef void (*EntryCallback) (Copy *copy, CopyEntry *entry, TupleTableSlot *keys);
+
 static void
-flush_rows(Copy *copy)
+each_entry(Copy *copy, EntryCallback callback)
 {
 	TupleTableSlot *keys = copy->groups.stored_slot;
 	TupleHashIterator it;
 	TupleHashEntry entry;
 
-	writer_begin(copy->writer);
 	InitTupleHashIterator(copy->groups.table, &it);
 	while ((entry = ScanTupleHashTable(copy->groups.table, &it)) != NULL)
 	{
@@ -198,36 +218,71 @@ flush_rows(Copy *copy)
 
 		CHECK_FOR_INTERRUPTS();
 		ExecStoreMinimalTuple(freshet_hash_tuple(entry), keys, false);
-		write_entry(copy, rows, keys);
+		callback(copy, rows, keys);
 	}
 	TermTupleHashIterator(&it);
-	writer_end(copy->writer);
 }
 
+/*
+ * Between writer_begin() and writer_end().  What goes makes room for what comes,
+ * should the owner have made other columns unique.
+ */
+static void
+write_rows(Copy *copy)
+{
+	if (!copy->fresh)
+		each_entry(copy, delete_entry);
+	each_entry(copy, write_entry);
+	forget_rows(copy);
+}
+
+static TupleTableSlot *
+store_key(Copy *copy, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = copy->groups.key_slot;
+
+	ExecClearTuple(slot);
+	for (int i = 0; i < copy->plan->nkeys; i++)
+	{
+		slot->tts_values[i] = values[copy->plan->keys[i].column];
+		slot->tts_isnull[i] = nulls[copy->plan->keys[i].column];
+	}
+	return ExecStoreVirtualTuple(slot);
+}
+
+/* The rows in memory with the key of a row of the sink's columns, or NULL. */
+static CopyEntry *
+find_entry(Copy *copy, const Datum *values, const bool *nulls)
+{
+	TupleHashEntry entry = LookupTupleHashEntry(copy->groups.table,
+												store_key(copy, values, nulls), NULL, NULL);
+
+	return entry == NULL ? NULL :
+		freshet_hash_additional(copy->groups.table, entry, sizeof(CopyEntry), copy->row_context);
+}
+
+/* Add or retract the row in eval's values. */
 static void
 net_row(Copy *copy, int sign)
 {
 	RowEval    *eval = copy->eval;
-	TupleTableSlot *key_slot = copy->groups.key_slot;
+	MemoryContext oldcontext;
 	TupleHashEntry hash_entry;
 	CopyEntry  *entry;
 	uint32		hash;
 	bool		isnew;
 
-	ExecClearTuple(key_slot);
-	for (int i = 0; i < copy->plan->nkeys; i++)
-	{
-		key_slot->tts_values[i] = eval->values[copy->plan->keys[i].column];
-		key_slot->tts_isnull[i] = eval->nulls[copy->plan->keys[i].column];
-	}
-	ExecStoreVirtualTuple(key_slot);
-	hash_entry = LookupTupleHashEntry(copy->groups.table, key_slot, &isnew, &hash);
+	hash_entry = LookupTupleHashEntry(copy->groups.table,
+									  store_key(copy, eval->values, eval->nulls), &isnew, &hash);
 	entry = freshet_hash_additional(copy->groups.table, hash_entry, sizeof(CopyEntry),
 									copy->row_context);
 	if (isnew)
+	{
+		entry->hash = hash;
 		entry->added = entry->retracted = NIL;
+	}
 
-	MemoryContextSwitchTo(copy->row_context);
+	oldcontext = MemoryContextSwitchTo(copy->row_context);
 	if (!cancel_row(copy, sign > 0 ? &entry->retracted : &entry->added))
 	{
 		MinimalTuple row = ExecCopySlotMinimalTuple(eval->result_slot);
@@ -238,7 +293,114 @@ net_row(Copy *copy, int sign)
 			entry->retracted = lappend(entry->retracted, row);
 		copy->nrows++;
 	}
+	MemoryContextSwitchTo(oldcontext);
 }
+
+/*
+ * Rows that do not fit
+ */
+
+static void
+forget_spilled(Copy *copy)
+{
+	if (copy->spilled != NULL)
+		signed_rows_destroy(copy->spilled);
+	copy->spilled = NULL;
+}
+
+static bool
+memory_full(Copy *copy)
+{
+	if (likely(copy->nrows < copy->next_check))
+		return false;
+	copy->next_check = copy->nrows + MEMORY_CHECK_INTERVAL;
+	return MemoryContextMemAllocated(copy->context, true) > ROWS_MEMORY;
+}
+
+static void
+begin_spilling(Copy *copy)
+{
+	MemoryContext oldcontext;
+	int			nkeys = copy->plan->nkeys;
+	int		   *columns = palloc(nkeys * sizeof(int));
+
+	for (int i = 0; i < nkeys; i++)
+		columns[i] = copy->plan->keys[i].column;
+
+	/* not where the rows' memory is measured */
+	oldcontext = MemoryContextSwitchTo(MemoryContextGetParent(copy->context));
+	copy->spilled = signed_rows_create(copy->row_slot->tts_tupleDescriptor, nkeys,
+									   copy->plan->keys, columns, SPILL_MEMORY);
+	MemoryContextSwitchTo(oldcontext);
+	pfree(columns);
+}
+
+static void
+spill_list(Copy *copy, uint32 hash, int sign, List *rows)
+{
+	TupleTableSlot *slot = copy->row_slot;
+	ListCell   *lc;
+
+	foreach(lc, rows)
+	{
+		ExecStoreMinimalTuple(lfirst(lc), slot, false);
+		slot_getallattrs(slot);
+		signed_rows_put(copy->spilled, hash, sign, slot->tts_values, slot->tts_isnull);
+	}
+	ExecClearTuple(slot);
+}
+
+static void
+spill_entry(Copy *copy, CopyEntry *entry, TupleTableSlot *keys)
+{
+	spill_list(copy, entry->hash, -1, entry->retracted);
+	spill_list(copy, entry->hash, 1, entry->added);
+}
+
+/* Put the rows in memory, which are netted as far as that goes, aside. */
+static void
+spill_rows(Copy *copy)
+{
+	if (copy->spilled == NULL)
+		begin_spilling(copy);
+	each_entry(copy, spill_entry);
+	forget_rows(copy);
+}
+
+static void
+write_spilled(Copy *copy)
+{
+	TupleTableSlot *slot = copy->eval->result_slot;
+	int			natts = slot->tts_tupleDescriptor->natts;
+	bool		full = false;
+	uint32		hash;
+	int			sign;
+	Datum	   *values;
+	bool	   *nulls;
+
+	signed_rows_sort(copy->spilled);
+	while (signed_rows_get(copy->spilled, &hash, &sign, &values, &nulls))
+	{
+		ResetExprContext(copy->eval->econtext);
+		full = full || memory_full(copy);
+		if (full && find_entry(copy, values, nulls) == NULL)
+		{
+			write_rows(copy);
+			full = false;
+		}
+		ExecClearTuple(slot);
+		memcpy(slot->tts_values, values, natts * sizeof(Datum));
+		memcpy(slot->tts_isnull, nulls, natts * sizeof(bool));
+		ExecStoreVirtualTuple(slot);
+		net_row(copy, sign);
+	}
+	write_rows(copy);
+	forget_spilled(copy);
+}
+
+/*
+ * The run
+ */
 
 static void
 copy_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
@@ -247,53 +409,92 @@ copy_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 
 	row_eval_begin(copy->eval, slot);
 	while (row_eval_next(copy->eval))
-	{
-		MemoryContext oldcontext = CurrentMemoryContext;
-
 		net_row(copy, sign);
-		MemoryContextSwitchTo(oldcontext);
-	}
 
-	if (unlikely(copy->nrows >= copy->next_check))
+	if (unlikely(memory_full(copy)))
 	{
-		copy->next_check = copy->nrows + MEMORY_CHECK_INTERVAL;
-		if (MemoryContextMemAllocated(copy->context, true) > (Size) freshet_work_mem * 1024 / 2)
-		{
-			flush_rows(copy);
-			forget_rows(copy);
-		}
+		if (copy->filling)
+			write_rows(copy);
+		else
+			spill_rows(copy);
 	}
 }
 
+/* Everything before is void, the rows of the sink included. */
 static void
 copy_truncate(RowConsumer *consumer, int source)
 {
 	Copy	   *copy = (Copy *) consumer;
 
 	forget_rows(copy);
-	writer_begin(copy->writer);
-	writer_delete_all(copy->writer);
-	writer_end(copy->writer);
+	forget_spilled(copy);
+	copy->truncated = true;
 }
 
-/* The rows of an empty sink are all new, and the source has each key once. */
+/* After a truncation: delete the rows of the sink that no row in memory replaces. */
+static void
+delete_void_rows(Copy *copy)
+{
+	SinkWriter *writer = copy->writer;
+	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot))
+	{
+		CopyEntry  *entry;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < copy->plan->nkeys; i++)
+		{
+			int			column = copy->plan->keys[i].column;
+
+			copy->eval->values[column] = writer_old_value(writer, column,
+														  &copy->eval->nulls[column]);
+		}
+		entry = find_entry(copy, copy->eval->values, copy->eval->nulls);
+		ResetExprContext(copy->eval->econtext);
+		if (entry == NULL || entry->added == NIL)
+			writer_delete(writer);
+	}
+	table_endscan(scan);
+	ExecClearTuple(writer->old_slot);
+}
+
 static void
 copy_fill(RowConsumer *consumer, SinkStats *stats)
 {
 	Copy	   *copy = (Copy *) consumer;
 
-	copy_truncate(consumer, 0);
-	copy->fresh = true;
+	writer_begin(copy->writer);
+	writer_delete_all(copy->writer);
+	copy->fresh = copy->filling = true;
 	feed_table(copy->sink, copy->leaves, GetActiveSnapshot(), consumer, stats);
-	flush_rows(copy);
-	forget_rows(copy);
-	copy->fresh = false;
+	write_rows(copy);
+	copy->fresh = copy->filling = false;
+	writer_end(copy->writer);
 }
 
 static void
 copy_flush(RowConsumer *consumer)
 {
-	flush_rows((Copy *) consumer);
+	Copy	   *copy = (Copy *) consumer;
+
+	writer_begin(copy->writer);
+	if (copy->truncated && (copy->spilled != NULL || consumer->netted))
+	{
+		writer_delete_all(copy->writer);
+		copy->fresh = true;
+	}
+	else if (copy->truncated)
+		delete_void_rows(copy);
+
+	if (copy->spilled != NULL)
+	{
+		spill_rows(copy);
+		write_spilled(copy);
+	}
+	else
+		write_rows(copy);
+	writer_end(copy->writer);
 }
 
 const RunMethods copy_methods = {
