@@ -23,6 +23,7 @@ UPDATE bag_source SET x = 6 - x;
 SELECT * FROM bag_check;
 -- equal values that look different are different rows
 UPDATE bag_source SET n = n + 0.00 WHERE x = 2;
+SELECT freshet.wait('60 s') IS NOT NULL AS applied;
 SELECT n, count(*) FROM bag_one GROUP BY n, n::text ORDER BY n::text COLLATE "C";
 SELECT * FROM bag_check;
 -- what came and went, rows that swap, a value out of line
