@@ -62,7 +62,7 @@ COMMENT ON COLUMN freshet.sink_state.state IS 'building, live, paused or failed'
 COMMENT ON COLUMN freshet.sink_state.generation IS 'the generation that the state is about; 0 before the first';
 COMMENT ON COLUMN freshet.sink_state.since IS 'when the sink came into this state';
 COMMENT ON COLUMN freshet.sink_state.error IS 'why the sink failed';
-COMMENT ON COLUMN freshet.sink_state.leaves IS 'partitions of the source when the sink was built';
+COMMENT ON COLUMN freshet.sink_state.leaves IS 'partitions of its sources at the last batch';
 COMMENT ON COLUMN freshet.sink_state.attached IS 'for each of them, a number that changes when it is attached anew';
 
 -- Written with every batch: room on the page keeps its updates there.

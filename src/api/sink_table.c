@@ -29,6 +29,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/toasting.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
@@ -312,12 +313,26 @@ refuse_writes(Oid relid)
 					 names_relation(relid)));
 }
 
+static void
+refuse_sinks_as_partitions(const SinkPlan *plan)
+{
+	for (int i = 0; i < plan->nsources; i++)
+	{
+		Oid			relid = plan->sources[i].relid;
+
+		if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+			sink_catalog_refuse_partitions(find_all_inheritors(relid, NoLock, NULL));
+	}
+}
+
 Oid
 sink_table_create(RangeVar *rv, const SinkPlan *plan, Query *query, bool with_data)
 {
-	Oid			relid = make_table(rv, plan);
+	Oid			relid;
 	Oid			viewid;
 
+	refuse_sinks_as_partitions(plan);
+	relid = make_table(rv, plan);
 	make_key(relid, plan);
 	viewid = make_definition(relid, query);
 	api_tie_definition(relid, viewid);

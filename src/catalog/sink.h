@@ -44,8 +44,8 @@ typedef struct Sink
 	/* from freshet.sink_state: written by the worker alone */
 	SinkState	state;
 	int64		built_generation;	/* generation it was last built for; 0 never */
-	List	   *leaves;			/* OIDs of the source's partitions when built, */
-	List	   *attached;		/* and their attachments: see feed_leaves() */
+	List	   *leaves;			/* OIDs of the sources' partitions and branches */
+	List	   *attached;		/* at the last batch, and their attachments */
 
 	/* derived */
 	MemoryContext context;

@@ -34,6 +34,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
@@ -346,6 +347,30 @@ sink_catalog_any(void)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;
+}
+
+void
+sink_catalog_refuse_partitions(List *relids)
+{
+	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Oid			relid = tuple_relid(tuple, RelationGetDescr(rel));
+
+		if (list_member_oid(relids, relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("partition \"%s\" of a source is a sink", get_rel_name(relid)),
+					 errdetail("What freshet writes to a sink does not reach the sinks over a "
+							   "table that it is a partition of."),
+					 errhint("Detach it; a sink that has failed for it needs "
+							 "freshet.rebuild_sink() then.")));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
 }
 
 List *

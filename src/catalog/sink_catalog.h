@@ -27,6 +27,9 @@ extern Sink *sink_catalog_read(Oid relid, Snapshot snapshot);
 /* Is there any sink in this database? */
 extern bool sink_catalog_any(void);
 
+/* An error if one of these partitions of a source is a sink. */
+extern void sink_catalog_refuse_partitions(List *relids);
+
 /*
  * Writing.  Whoever changes the row of a sink holds a lock on its table that
  * conflicts with itself, so that no two change it at once.

@@ -50,8 +50,8 @@
 #include "base/process.h"
 #include "launcher.h"
 #include "maintain/change_set.h"
-#include "maintain/feed.h"
 #include "maintain/run.h"
+#include "partitions.h"
 
 /* How long a filler may take to start. */
 #define FILLER_START_MS		30000
@@ -436,16 +436,16 @@ fill_sink(Oid relid)
 	MaintainResult result;
 	Run		   *run;
 	Sink	   *sink;
-	List	   *leaves;
-	List	   *attached;
+	Partitions *partitions;
 
 	process_lock_relation(relid, ShareRowExclusiveLock);
 	sink = sink_get(relid);
 	sink_make_plan(sink);
-	leaves = feed_leaves(sink, &attached);
-	run = run_begin(sink, leaves, NULL, false);
+	partitions = partitions_look(sink, true);
+	run = run_begin(sink, partitions->leaves, NULL, false);
 	run_fill(run, shmem_sink_stats(MyWorkerSlot, relid, false));
 	run_finish(run, &result);
+	partitions_check(list_make1(sink));
 }
 
 static void

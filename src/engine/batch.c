@@ -51,6 +51,7 @@
 #include "catalog/sink_catalog.h"
 #include "decoder.h"
 #include "maintain.h"
+#include "partitions.h"
 #include "progress.h"
 
 /* Log between two writings of a progress row in which nothing else changed. */
@@ -296,6 +297,7 @@ batch_run(BatchOutcome *outcome)
 
 	memset(outcome, 0, sizeof(BatchOutcome));
 	backfill_before_snapshot();
+	partitions_before_snapshot();
 	start_transaction();
 	outcome->nothing_to_do = !run_in_transaction(&batch, verify);
 	wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());

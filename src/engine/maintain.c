@@ -34,6 +34,7 @@
 #include "maintain.h"
 #include "maintain/feed.h"
 #include "maintain/run.h"
+#include "partitions.h"
 
 #define RATE_SECONDS	10.0
 
@@ -95,65 +96,6 @@ has_changes(Batch *batch, Sink *sink)
 			return true;
 	}
 	return false;
-}
-
-static bool
-table_is_empty(Oid relid)
-{
-	Relation	rel = try_table_open(relid, AccessShareLock);
-	TupleTableSlot *slot;
-	TableScanDesc scan;
-	bool		empty;
-
-	if (rel == NULL)
-		return false;
-	slot = table_slot_create(rel, NULL);
-	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
-	empty = !table_scan_getnextslot(scan, ForwardScanDirection, slot);
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(rel, AccessShareLock);
-	return empty;
-}
-
-/*
- * Have rows come or gone with a partition?  Attaching, detaching and dropping
- * one logs no row.  A new partition that is still empty is just noted.
- */
-static bool
-partitions_changed_rows(Sink *sink, List *leaves, List *attached)
-{
-	ListCell   *lc;
-	ListCell   *lc2;
-	ListCell   *lc3;
-	ListCell   *lc4;
-
-	forboth(lc, sink->leaves, lc2, sink->attached)
-	{
-		bool		found = false;
-
-		forboth(lc3, leaves, lc4, attached)
-			found |= lfirst_oid(lc3) == lfirst_oid(lc) && lfirst_oid(lc4) == lfirst_oid(lc2);
-		if (!found)
-			return true;
-	}
-
-	foreach(lc, list_difference_oid(leaves, sink->leaves))
-	{
-		if (!table_is_empty(lfirst_oid(lc)))
-			return true;
-	}
-	return false;
-}
-
-static void
-store_leaves(Sink *sink, List *leaves, List *attached)
-{
-	MemoryContext oldcontext = MemoryContextSwitchTo(sink->context);
-
-	sink->leaves = list_copy(leaves);
-	sink->attached = list_copy(attached);
-	MemoryContextSwitchTo(oldcontext);
 }
 
 static int64
@@ -219,7 +161,7 @@ find_run(Batch *batch, Sink *sink)
 }
 
 static Run *
-get_run(Batch *batch, Sink *sink, List *leaves)
+get_run(Batch *batch, Sink *sink, const Partitions *partitions)
 {
 	Run		   *run = find_run(batch, sink);
 
@@ -227,7 +169,8 @@ get_run(Batch *batch, Sink *sink, List *leaves)
 	{
 		MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
 
-		run = run_begin(sink, leaves, batch->emitted, false);
+		run = run_begin(sink, partitions->leaves, batch->emitted, false);
+		run_set_counted(run, partitions->counted);
 		batch->runs = lappend(batch->runs, run);
 		MemoryContextSwitchTo(oldcontext);
 	}
@@ -280,6 +223,58 @@ discard_refreshes(Batch *batch)
 	list_free(runs);
 }
 
+/* A partition that was attached, whose rows a run is to add. */
+typedef struct AttachedLeaf
+{
+	Oid			sink;
+	AddedLeaf	leaf;
+} AttachedLeaf;
+
+/*
+ * Note those of this sink, whose run is made if nothing has been fed to it.  They
+ * are read when the changes have been fed, if no fill comes between.
+ */
+static void
+note_attached(Batch *batch, Sink *sink, const Partitions *partitions)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+	ListCell   *lc;
+
+	foreach(lc, partitions->added)
+	{
+		AttachedLeaf *attached = palloc(sizeof(AttachedLeaf));
+
+		attached->sink = sink->relid;
+		attached->leaf = *(AddedLeaf *) lfirst(lc);
+		batch->attached = lappend(batch->attached, attached);
+		(void) get_run(batch, sink, partitions);
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static void
+add_attached(Batch *batch)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, batch->runs)
+	{
+		Run		   *run = lfirst(lc);
+
+		maintain_current_sink = run_sink(run)->relid;
+		foreach(lc2, batch->attached)
+		{
+			AttachedLeaf *attached = lfirst(lc2);
+
+			if (attached->sink == maintain_current_sink)
+				run_add_leaf(run, attached->leaf.source, attached->leaf.relid);
+		}
+	}
+	maintain_current_sink = InvalidOid;
+	batch->attached = NIL;
+}
+
 /* Finish the runs of sinks up to this level. */
 static void
 finish_runs(Batch *batch, int level)
@@ -323,27 +318,36 @@ misses_snapshot(Sink *sink, Batch *batch, bool changed)
  * it when the fill has committed.
  */
 static void
-go_on_filling(Sink *sink, Batch *batch, List *leaves, List *attached)
+go_on_filling(Sink *sink, Batch *batch, const Partitions *partitions)
 {
+	Run		   *run;
+	ListCell   *lc;
+
 	for (int i = 0; i < sink->plan->nsources; i++)
 		backfill_keep(sink->plan->sources[i].relid,
 					  source_lists(batch, sink->plan->sources[i].relid));
 	if (!batch->last_part || !backfill_is_done(sink) || misses_snapshot(sink, batch, true))
 		return;
 
-	if (!(equal(leaves, sink->leaves) && equal(attached, sink->attached)) &&
-		partitions_changed_rows(sink, leaves, attached))
+	if (partitions->lost)
 	{
 		/* it has read other partitions than there are now: once more */
 		backfill_cancel(sink);
 		batch->again = true;
 		return;
 	}
-	store_leaves(sink, leaves, attached);
+	run = get_run(batch, sink, partitions);
 	for (int i = 0; i < sink->plan->nsources; i++)
-		run_feed(list_make1(get_run(batch, sink, leaves)), sink->plan->sources[i].relid,
+		run_feed(list_make1(run), sink->plan->sources[i].relid,
 				 backfill_kept(sink->plan->sources[i].relid), &maintain_current_sink);
-	finish_run(batch, find_run(batch, sink));
+	foreach(lc, partitions->added)
+	{
+		AddedLeaf  *added = lfirst(lc);
+
+		run_add_leaf(run, added->source, added->relid);
+	}
+	partitions_note(sink, partitions);
+	finish_run(batch, run);
 	count_filled(sink);
 	backfill_end(sink);
 	sink_set_state(sink, SINK_LIVE, NULL);
@@ -387,7 +391,7 @@ reads_unfilled_sink(Sink *sink)
 
 /* Fill, or have filled, a sink at the batch's snapshot. */
 static void
-fill_sink(Sink *sink, Batch *batch, List *leaves, List *attached)
+fill_sink(Sink *sink, Batch *batch, const Partitions *partitions)
 {
 	discard_run(batch, sink);
 	if (!batch->aligned || decoder_holds_older_interest())
@@ -398,7 +402,7 @@ fill_sink(Sink *sink, Batch *batch, List *leaves, List *attached)
 		return;
 	}
 
-	store_leaves(sink, leaves, attached);
+	partitions_note(sink, partitions);
 	if (backfill_start(sink, batch->snapshot))
 	{
 		if (backfill_is_running(sink->relid))
@@ -409,7 +413,7 @@ fill_sink(Sink *sink, Batch *batch, List *leaves, List *attached)
 			sink_set_state(sink, SINK_BUILDING, NULL);
 		return;
 	}
-	run_fill(get_run(batch, sink, leaves), backfill_begin(sink));
+	run_fill(get_run(batch, sink, partitions), backfill_begin(sink));
 	finish_run(batch, find_run(batch, sink));
 	count_filled(sink);
 	backfill_end(sink);
@@ -452,8 +456,7 @@ note_unknown(Sink *sink, Batch *batch)
 static void
 maintain_sink(Sink *sink, Batch *batch)
 {
-	List	   *leaves;
-	List	   *attached;
+	Partitions *partitions;
 	bool		changed;
 	bool		fill;
 
@@ -471,28 +474,25 @@ maintain_sink(Sink *sink, Batch *batch)
 	changed = has_changes(batch, sink) || sink->run_anew;
 	if (!changed && !batch->last_part)
 		return;
-	leaves = feed_leaves(sink, &attached);
+	partitions = partitions_look(sink, batch->aligned);
 	note_unknown(sink, batch);
 
-	fill = needs_fill(sink, batch) || misses_snapshot(sink, batch, changed);
-	if (!fill && batch->last_part &&
-		!(equal(leaves, sink->leaves) && equal(attached, sink->attached)))
-	{
-		fill = partitions_changed_rows(sink, leaves, attached);
-		store_leaves(sink, leaves, attached);
-		if (!fill)
-			sink_set_state(sink, SINK_LIVE, NULL);
-	}
-
+	fill = needs_fill(sink, batch) || misses_snapshot(sink, batch, changed) || partitions->lost;
 	if (!fill)
 	{
 		if (changed)
-			batch->hungry = lappend(batch->hungry, get_run(batch, sink, leaves));
+			batch->hungry = lappend(batch->hungry, get_run(batch, sink, partitions));
+		if (batch->last_part && partitions->changed)
+		{
+			note_attached(batch, sink, partitions);
+			partitions_note(sink, partitions);
+			sink_set_state(sink, SINK_LIVE, NULL);
+		}
 	}
 	else if (backfill_is_running(sink->relid))
-		go_on_filling(sink, batch, leaves, attached);
+		go_on_filling(sink, batch, partitions);
 	else if (batch->last_part && !reads_unfilled_sink(sink))
-		fill_sink(sink, batch, leaves, attached);
+		fill_sink(sink, batch, partitions);
 }
 
 /* The runs among the hungry ones that read this relation. */
@@ -571,6 +571,7 @@ maintain_sinks(Batch *batch)
 	if (!batch->last_part)
 		return;
 
+	add_attached(batch);
 	finish_runs(batch, 0);
 	foreach(lc, batch->sinks)
 	{
@@ -580,10 +581,12 @@ maintain_sinks(Batch *batch)
 		{
 			maintain_one(sink, batch);
 			feed_runs(batch);
+			add_attached(batch);
 			finish_runs(batch, sink->level);
 		}
 	}
 
+	partitions_check(batch->sinks);
 	/* those that were not filled now have been set building */
 	maintain_all_anew = false;
 }

@@ -29,6 +29,7 @@ typedef struct Batch
 	XLogRecPtr	end;			/* decoded up to here */
 	List	   *runs;			/* Run *, those open */
 	List	   *hungry;			/* those of them to be fed the part */
+	List	   *attached;		/* AttachedLeaf *, to be read at its end */
 	List	   *unknown;		/* OIDs of sinks whose source changed in a way
 								 * that the log does not tell */
 	ChangeSet  *emitted;		/* changes of sinks by this batch */

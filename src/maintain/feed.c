@@ -18,8 +18,6 @@
 #include "access/tupconvert.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -67,6 +65,36 @@ feed_row(const FeedTarget *targets, int ntargets, TupleTableSlot *slot, int sign
 	}
 }
 
+static int
+compare_oids(const void *a, const void *b)
+{
+	Oid			x = *(const Oid *) a;
+	Oid			y = *(const Oid *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Those of the targets for which the changes of a table count: all, but for a
+ * partition that has come or gone (partitions.c of the engine).
+ */
+static int
+choose_targets(const FeedTarget *targets, int ntargets, Oid relid, FeedTarget *chosen)
+{
+	int			n = 0;
+
+	for (int i = 0; i < ntargets; i++)
+	{
+		const LeafSet *counted = targets[i].counted;
+
+		if (counted == NULL ||
+			relid == targets[i].sink->plan->sources[targets[i].source].relid ||
+			bsearch(&relid, counted->relids, counted->n, sizeof(Oid), compare_oids) != NULL)
+			chosen[n++] = targets[i];
+	}
+	return n;
+}
+
 /* The columns that a delta sink uses are those of the identity: no change. */
 static void
 feed_same_identity(const FeedTarget *targets, int ntargets, TupleTableSlot *slot, Oid *blame)
@@ -85,6 +113,8 @@ feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 	Change		change;
 	ChangeLayout *layout = NULL;
 	TupleTableSlot *slot = NULL;
+	FeedTarget *chosen = palloc(ntargets * sizeof(FeedTarget));
+	int			nchosen = 0;
 	bool		checked = false;
 	int			n = 0;
 
@@ -113,14 +143,17 @@ feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 				ExecDropSingleTupleTableSlot(slot);
 			layout = change.layout;
 			slot = MakeSingleTupleTableSlot(layout->desc, &TTSOpsHeapTuple);
+			nchosen = choose_targets(targets, ntargets, layout->relid, chosen);
 			checked = false;
 		}
+		if (nchosen == 0)
+			continue;
 		if (!checked && (change.has_old || change.kind != CHANGE_ROW))
 		{
-			for (int i = 0; i < ntargets; i++)
+			for (int i = 0; i < nchosen; i++)
 			{
-				*blame = targets[i].sink->relid;
-				check_identity(&targets[i], layout);
+				*blame = chosen[i].sink->relid;
+				check_identity(&chosen[i], layout);
 			}
 			checked = true;
 		}
@@ -128,29 +161,30 @@ feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 		if (change.kind == CHANGE_SAME_IDENTITY)
 		{
 			ExecStoreHeapTuple(&change.new, slot, false);
-			feed_same_identity(targets, ntargets, slot, blame);
+			feed_same_identity(chosen, nchosen, slot, blame);
 			continue;
 		}
 		if (change.kind == CHANGE_BLIND_DELETE)
 		{
 			/* the sinks use no column at all: any row will do */
-			feed_row(targets, ntargets, ExecStoreAllNullTuple(slot), -1, blame);
+			feed_row(chosen, nchosen, ExecStoreAllNullTuple(slot), -1, blame);
 			continue;
 		}
 		if (change.has_old)
 		{
 			ExecStoreHeapTuple(&change.old, slot, false);
-			feed_row(targets, ntargets, slot, -1, blame);
+			feed_row(chosen, nchosen, slot, -1, blame);
 		}
 		if (change.has_new)
 		{
 			ExecStoreHeapTuple(&change.new, slot, false);
-			feed_row(targets, ntargets, slot, 1, blame);
+			feed_row(chosen, nchosen, slot, 1, blame);
 		}
 	}
 	change_iterator_end(&it);
 	if (slot != NULL)
 		ExecDropSingleTupleTableSlot(slot);
+	pfree(chosen);
 }
 
 int64
@@ -168,7 +202,7 @@ feed_changes(const FeedTarget *targets, int ntargets, List *lists, Oid *blame)
 }
 
 static int64
-feed_relation(Relation rel, Relation root, Snapshot snapshot, RowConsumer *consumer,
+feed_relation(Relation rel, Relation root, int source, Snapshot snapshot, RowConsumer *consumer,
 			  SinkStats *stats)
 {
 	TableScanDesc scan;
@@ -190,9 +224,9 @@ feed_relation(Relation rel, Relation root, Snapshot snapshot, RowConsumer *consu
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		if (map != NULL)
-			consumer->row(consumer, 0, execute_attr_map_slot(map, slot, root_slot), 1);
+			consumer->row(consumer, source, execute_attr_map_slot(map, slot, root_slot), 1);
 		else
-			consumer->row(consumer, 0, slot, 1);
+			consumer->row(consumer, source, slot, 1);
 
 		if ((++count & 1023) == 0)
 		{
@@ -251,7 +285,7 @@ feed_table(const Sink *sink, List *leaves, Snapshot snapshot, RowConsumer *consu
 	feed_check_sources(sink, leaves);
 	root = table_open(sink->plan->sources[0].relid, NoLock);
 	if (root->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		count = feed_relation(root, root, snapshot, consumer, stats);
+		count = feed_relation(root, root, 0, snapshot, consumer, stats);
 
 	foreach(lc, leaves)
 	{
@@ -260,7 +294,7 @@ feed_table(const Sink *sink, List *leaves, Snapshot snapshot, RowConsumer *consu
 		/* dropped since the snapshot: the next batch takes its rows away */
 		if (leaf == NULL)
 			continue;
-		count += feed_relation(leaf, root, snapshot, consumer, stats);
+		count += feed_relation(leaf, root, 0, snapshot, consumer, stats);
 		table_close(leaf, NoLock);
 	}
 
@@ -268,57 +302,19 @@ feed_table(const Sink *sink, List *leaves, Snapshot snapshot, RowConsumer *consu
 	return count;
 }
 
-/* Attaching makes a new row of pg_inherits, by another transaction. */
-static const char leaves_query[] =
-"WITH RECURSIVE part (oid, chain) AS ("
-"  SELECT inhrelid, xmin::pg_catalog.text FROM pg_catalog.pg_inherits "
-"  WHERE inhparent = $1 AND NOT inhdetachpending "
-"  UNION ALL SELECT i.inhrelid, p.chain || ',' || i.xmin::pg_catalog.text "
-"  FROM pg_catalog.pg_inherits i "
-"  JOIN part p ON i.inhparent = p.oid AND NOT i.inhdetachpending) "
-"SELECT c.oid, pg_catalog.hashtext(part.chain)::pg_catalog.oid "
-"FROM pg_catalog.pg_class c JOIN part USING (oid) "
-"WHERE c.relkind = 'r' ORDER BY c.oid";
-
-static void
-append_leaves(Oid relid, List **leaves, List **attached)
+int64
+feed_leaf(const Sink *sink, int source, Oid relid, Snapshot snapshot, RowConsumer *consumer)
 {
-	MemoryContext oldcontext = CurrentMemoryContext;
-	Oid			argtypes[1] = {OIDOID};
-	Datum		args[1];
+	Relation	leaf = try_table_open(relid, AccessShareLock);
+	Relation	root;
+	int64		count;
 
-	args[0] = ObjectIdGetDatum(relid);
-	SPI_connect();
-	if (SPI_execute_with_args(leaves_query, 1, argtypes, args, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the partitions of a source");
-
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	tuple = SPI_tuptable->vals[i];
-		bool		isnull;
-		Datum		oid = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull);
-		Datum		number = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull);
-		MemoryContext spicontext = MemoryContextSwitchTo(oldcontext);
-
-		*leaves = lappend_oid(*leaves, DatumGetObjectId(oid));
-		*attached = lappend_oid(*attached, DatumGetObjectId(number));
-		MemoryContextSwitchTo(spicontext);
-	}
-	SPI_finish();
-}
-
-List *
-feed_leaves(const Sink *sink, List **attached)
-{
-	List	   *leaves = NIL;
-
-	*attached = NIL;
-	for (int i = 0; i < sink->plan->nsources; i++)
-	{
-		Oid			relid = sink->plan->sources[i].relid;
-
-		if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
-			append_leaves(relid, &leaves, attached);
-	}
-	return leaves;
+	/* dropped since the snapshot: the next batch takes its rows away */
+	if (leaf == NULL)
+		return 0;
+	root = table_open(sink->plan->sources[source].relid, NoLock);
+	count = feed_relation(leaf, root, source, snapshot, consumer, NULL);
+	table_close(root, NoLock);
+	table_close(leaf, NoLock);
+	return count;
 }

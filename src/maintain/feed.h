@@ -34,11 +34,20 @@ typedef struct RowConsumer
 	bool		netted;
 } RowConsumer;
 
+/* Partitions of a source, sorted. */
+typedef struct LeafSet
+{
+	int			n;
+	Oid			relids[FLEXIBLE_ARRAY_MEMBER];
+} LeafSet;
+
 /* A sink over the source whose changes are fed, and what takes them. */
 typedef struct FeedTarget
 {
 	const Sink *sink;
 	int			source;			/* the index of the source in its plan */
+	const LeafSet *counted;		/* if it is partitioned: changes of others are
+								 * passed over */
 	RowConsumer *consumer;
 } FeedTarget;
 
@@ -66,10 +75,10 @@ extern int64 feed_table(const Sink *sink, List *leaves, Snapshot snapshot,
 						RowConsumer *consumer, SinkStats *stats);
 
 /*
- * Partitions of the sources with rows of their own, as the active snapshot
- * sees them; NIL if none is partitioned.  *attached receives, for each, a number
- * that changes when it, or a branch above it, is attached anew.
+ * The rows of one partition of a source, by its index in the plan, added.  Call
+ * feed_check_sources() before.
  */
-extern List *feed_leaves(const Sink *sink, List **attached);
+extern int64 feed_leaf(const Sink *sink, int source, Oid leaf, Snapshot snapshot,
+					   RowConsumer *consumer);
 
 #endif							/* FRESHET_FEED_H */

@@ -22,6 +22,7 @@ struct Run
 	RowConsumer *consumer;
 	RowConsumer *net;			/* collects its rows; NULL: it is fed at once */
 	List	   *leaves;
+	const LeafSet **counted;	/* of each source, or NULL */
 	MemoryContext context;
 	int64		changes;
 };
@@ -70,6 +71,24 @@ run_begin(Sink *sink, List *leaves, ChangeSet *emit, bool netted)
 	return run;
 }
 
+void
+run_set_counted(Run *run, List *counted)
+{
+	ListCell   *lc;
+
+	run->counted = MemoryContextAllocZero(run->context,
+										  list_length(counted) * sizeof(LeafSet *));
+	foreach(lc, counted)
+	{
+		const LeafSet *set = lfirst(lc);
+		Size		size = set ? offsetof(LeafSet, relids) + set->n * sizeof(Oid) : 0;
+
+		if (set != NULL)
+			run->counted[foreach_current_index(lc)] =
+				memcpy(MemoryContextAlloc(run->context, size), set, size);
+	}
+}
+
 Sink *
 run_sink(const Run *run)
 {
@@ -85,6 +104,20 @@ run_fill(Run *run, SinkStats *stats)
 	feed_check_sources(run->sink, run->leaves);
 	sink_enter_sandbox(run->sink, &sandbox);
 	run->methods->fill(run->consumer, stats);
+	sink_leave_sandbox(&sandbox);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+run_add_leaf(Run *run, int source, Oid leaf)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
+	SinkSandbox sandbox;
+
+	feed_check_sources(run->sink, run->leaves);
+	sink_enter_sandbox(run->sink, &sandbox);
+	run->changes += feed_leaf(run->sink, source, leaf, GetActiveSnapshot(),
+							  run->net ? run->net : run->consumer);
 	sink_leave_sandbox(&sandbox);
 	MemoryContextSwitchTo(oldcontext);
 }
@@ -106,6 +139,7 @@ feed_together(List *runs, Oid source, List *lists, Oid *blame)
 
 		target->sink = run->sink;
 		target->source = plan_find_source(run->sink->plan, source);
+		target->counted = run->counted ? run->counted[target->source] : NULL;
 		target->consumer = run->net ? run->net : run->consumer;
 	}
 

@@ -51,6 +51,12 @@ typedef struct Run Run;
  */
 extern Run *run_begin(Sink *sink, List *leaves, ChangeSet *emit, bool netted);
 
+/*
+ * Pass over changes of other partitions than these: a LeafSet * for each source
+ * of the plan, NULL for one that is not partitioned.
+ */
+extern void run_set_counted(Run *run, List *counted);
+
 /* The sink that it maintains. */
 extern Sink *run_sink(const Run *run);
 
@@ -62,6 +68,9 @@ extern void run_fill(Run *run, SinkStats *stats);
  * whose sinks all read it.  *blame is the sink at work at any time.
  */
 extern void run_feed(List *runs, Oid source, List *lists, Oid *blame);
+
+/* Add the rows that a partition of a source has at the snapshot. */
+extern void run_add_leaf(Run *run, int source, Oid leaf);
 
 /* Write what has changed, and end the run. */
 extern void run_finish(Run *run, MaintainResult *result);
