@@ -153,6 +153,15 @@
 #define freshet_owns_database(dboid, userid)	pg_database_ownercheck(dboid, userid)
 #endif
 
+/* 16: more about an error in a date */
+#if PG_VERSION_NUM >= 160000
+#define freshet_decode_time_only(fields, types, n, dtype, tm, fsec, tz) \
+	DecodeTimeOnly(fields, types, n, dtype, tm, fsec, tz, &(DateTimeErrorExtra) {0})
+#else
+#define freshet_decode_time_only(fields, types, n, dtype, tm, fsec, tz) \
+	DecodeTimeOnly(fields, types, n, dtype, tm, fsec, tz)
+#endif
+
 /* 17: a lexer can be given */
 #if PG_VERSION_NUM >= 170000
 #define freshet_json_lexer(data, len) \

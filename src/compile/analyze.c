@@ -52,6 +52,7 @@
 #include "analyze_internal.h"
 #include "ratio.h"
 #include "source_check.h"
+#include "time_words.h"
 #include "volatility.h"
 #include "window.h"
 
@@ -90,6 +91,7 @@ parse_definition(const char *query)
 	List	   *statements = pg_parse_query(query);
 	RawStmt    *raw;
 	SelectStmt *select;
+	Query	   *result;
 
 	if (list_length(statements) != 1)
 		ereport(ERROR,
@@ -106,7 +108,10 @@ parse_definition(const char *query)
 	if (select->valuesLists != NIL)
 		REFUSE("VALUES", "Write a SELECT from a table.");
 
-	return parse_analyze_fixedparams(raw, query, NULL, 0, NULL);
+	/* analysis scribbles on its input */
+	result = parse_analyze_fixedparams(copyObject(raw), query, NULL, 0, NULL);
+	time_words_refuse(raw, result);
+	return result;
 }
 
 Query *
