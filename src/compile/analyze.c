@@ -413,7 +413,7 @@ make_window(AnalyzeContext *ctx)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("origin of a time window must be finite")));
 	window->ts = analyze_row_expr(ctx, list_nth(args, WINDOW_ARG_TS));
-	ctx->plan->window = window;
+	ctx->plan->part.rows.window = window;
 }
 
 /* Replace Vars of joins, and of groups, by what they stand for. */
@@ -497,15 +497,16 @@ order_quals(List *quals)
 static void
 make_quals(AnalyzeContext *ctx)
 {
+	List	   *quals = NIL;
 	ListCell   *lc;
 
 	foreach(lc, ctx->conditions)
 	{
 		Expr	   *qual = analyze_row_expr(ctx, lfirst(lc));
 
-		ctx->plan->quals = list_concat(ctx->plan->quals, make_ands_implicit(qual));
+		quals = list_concat(quals, make_ands_implicit(qual));
 	}
-	ctx->plan->quals = order_quals(ctx->plan->quals);
+	ctx->plan->part.rows.quals = order_quals(quals);
 }
 
 /* The name of an output column must be one that a sink can have. */
@@ -633,8 +634,7 @@ analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 	ctx->plan = palloc0(sizeof(SinkPlan));
 	ctx->plan->nsources = 1;
 	ctx->plan->sources = palloc0(sizeof(SourceUse));
-	ctx->plan->rows_column = -1;
-	ctx->plan->state_column = -1;
+	ctx->plan->shape = query->hasAggs || query->groupClause != NIL ? SHAPE_ROLLUP : SHAPE_COPY;
 
 	refuse_clauses(query);
 	ctx->query = copyObject((Query *) query);
@@ -652,7 +652,7 @@ analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 	if (ctx->window_rti != 0)
 		make_window(ctx);
 	make_quals(ctx);
-	if (ctx->query->hasAggs || ctx->query->groupClause != NIL)
+	if (ctx->plan->shape == SHAPE_ROLLUP)
 		analyze_rollup(ctx);
 	else
 		analyze_copy(ctx);

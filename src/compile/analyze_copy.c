@@ -103,7 +103,7 @@ make_window_key(SinkPlan *plan)
 
 	if (column >= 0)
 		add_copy_key(plan, column);
-	return column >= 0 || !plan->window->hop;
+	return column >= 0 || !plan_rows(plan)->window->hop;
 }
 
 void
@@ -112,7 +112,6 @@ analyze_copy(AnalyzeContext *ctx)
 	SinkPlan   *plan = ctx->plan;
 	ListCell   *lc;
 
-	plan->shape = SHAPE_COPY;
 	foreach(lc, ctx->query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
@@ -120,7 +119,8 @@ analyze_copy(AnalyzeContext *ctx)
 		if (!tle->resjunk)
 			analyze_output_column(plan, tle, analyze_row_expr(ctx, (Node *) tle->expr));
 	}
-	if (ctx->as_bag || !make_key(plan) || (plan->window != NULL && !make_window_key(plan)))
+	if (ctx->as_bag || !make_key(plan) ||
+		(plan_rows(plan)->window != NULL && !make_window_key(plan)))
 	{
 		plan->shape = SHAPE_BAG;
 		plan->nkeys = 0;

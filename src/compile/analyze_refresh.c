@@ -190,8 +190,6 @@ analyze_refresh(const Query *query)
 
 	ctx.plan = palloc0(sizeof(SinkPlan));
 	ctx.plan->shape = SHAPE_REFRESH;
-	ctx.plan->rows_column = -1;
-	ctx.plan->state_column = -1;
 
 	(void) refresh_walker((Node *) copy, &ctx);
 	analyze_check_outputs(copy);

@@ -190,11 +190,11 @@ set_filter(AnalyzeContext *ctx, AggSpec *spec, const Aggref *agg)
 		spec->filter = NULL;
 }
 
-/* Number of the aggregate in plan->aggs; equal ones share one. */
+/* Number of the aggregate in the plan; equal ones share one. */
 static int
 find_or_add_aggregate(AnalyzeContext *ctx, Aggref *agg)
 {
-	SinkPlan   *plan = ctx->plan;
+	RollupPlan *rollup = &ctx->plan->part.rollup;
 	AggSpec    *spec;
 	ListCell   *lc;
 
@@ -205,9 +205,9 @@ find_or_add_aggregate(AnalyzeContext *ctx, Aggref *agg)
 	}
 
 	refuse_aggregate_clauses(agg);
-	plan->aggs = plan->aggs == NULL ? palloc(sizeof(AggSpec)) :
-		repalloc(plan->aggs, sizeof(AggSpec) * (plan->naggs + 1));
-	spec = &plan->aggs[plan->naggs];
+	rollup->aggs = rollup->aggs == NULL ? palloc(sizeof(AggSpec)) :
+		repalloc(rollup->aggs, sizeof(AggSpec) * (rollup->naggs + 1));
+	spec = &rollup->aggs[rollup->naggs];
 	memset(spec, 0, sizeof(AggSpec));
 	spec->aggfnoid = agg->aggfnoid;
 	spec->argtypmod = -1;
@@ -238,7 +238,7 @@ find_or_add_aggregate(AnalyzeContext *ctx, Aggref *agg)
 	set_filter(ctx, spec, agg);
 
 	ctx->aggrefs = lappend(ctx->aggrefs, agg);
-	return plan->naggs++;
+	return rollup->naggs++;
 }
 
 /* From an expression of the query to one over the group. */
@@ -291,11 +291,12 @@ approximate_walker(Node *node, SinkPlan *plan)
 		return false;
 	if (IsA(node, Var))
 	{
+		const AggSpec *aggs = plan_rollup(plan)->aggs;
 		int			i = ((Var *) node)->varattno - 1 - plan->nkeys;
 
-		return i >= 0 && (plan->aggs[i].kind == AGG_SUM_FLOAT4 ||
-						  plan->aggs[i].kind == AGG_SUM_FLOAT8 ||
-						  plan->aggs[i].kind == AGG_AVG_FLOAT);
+		return i >= 0 && (aggs[i].kind == AGG_SUM_FLOAT4 ||
+						  aggs[i].kind == AGG_SUM_FLOAT8 ||
+						  aggs[i].kind == AGG_AVG_FLOAT);
 	}
 	return expression_tree_walker(node, approximate_walker, (void *) plan);
 }
@@ -377,30 +378,33 @@ make_hidden_keys(SinkPlan *plan)
 static void
 make_bookkeeping(SinkPlan *plan)
 {
+	RollupPlan *rollup = &plan->part.rollup;
 	bool		needs_rows = plan->nkeys > 0;
 	bool		needs_state = false;
 	int			i;
 
-	for (i = 0; i < plan->naggs; i++)
+	rollup->rows_column = -1;
+	rollup->state_column = -1;
+	for (i = 0; i < rollup->naggs; i++)
 	{
-		AggSpec    *spec = &plan->aggs[i];
+		AggSpec    *spec = &rollup->aggs[i];
 
 		if (result_is_state(spec))
 			spec->visible = visible_column(plan, plan->nkeys + i);
 		if (spec->visible < 0)
 			needs_state = true;
-		if (spec->kind == AGG_COUNT_STAR && spec->filter == NULL && plan->rows_column < 0)
-			plan->rows_column = spec->visible;
+		if (spec->kind == AGG_COUNT_STAR && spec->filter == NULL && rollup->rows_column < 0)
+			rollup->rows_column = spec->visible;
 	}
 
-	if (needs_rows && plan->rows_column < 0)
+	if (needs_rows && rollup->rows_column < 0)
 	{
-		plan->rows_column = plan->ncolumns;
+		rollup->rows_column = plan->ncolumns;
 		analyze_add_column(plan, COLUMN_ROWS, FRESHET_ROWS_COLUMN)->type = INT8OID;
 	}
 	if (needs_state)
 	{
-		plan->state_column = plan->ncolumns;
+		rollup->state_column = plan->ncolumns;
 		analyze_add_column(plan, COLUMN_STATE, FRESHET_STATE_COLUMN)->type = BYTEAOID;
 	}
 }
@@ -408,7 +412,6 @@ make_bookkeeping(SinkPlan *plan)
 void
 analyze_rollup(AnalyzeContext *ctx)
 {
-	ctx->plan->shape = SHAPE_ROLLUP;
 	make_keys(ctx);
 	make_outputs(ctx);
 	make_hidden_keys(ctx->plan);

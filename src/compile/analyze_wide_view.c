@@ -107,6 +107,7 @@ check_clauses(const Query *query)
 static int
 add_node(SinkPlan *plan, Oid relid, int parent)
 {
+	WideViewPlan *view = &plan->part.wide_view;
 	KeyedNode  *node;
 	int			source = plan_find_source(plan, relid);
 
@@ -119,19 +120,19 @@ add_node(SinkPlan *plan, Oid relid, int parent)
 		plan->sources[source].relid = relid;
 	}
 
-	plan->nodes = plan->nodes == NULL ? palloc(sizeof(KeyedNode)) :
-		repalloc(plan->nodes, (plan->nnodes + 1) * sizeof(KeyedNode));
-	node = &plan->nodes[plan->nnodes];
+	view->nodes = view->nodes == NULL ? palloc(sizeof(KeyedNode)) :
+		repalloc(view->nodes, (view->nnodes + 1) * sizeof(KeyedNode));
+	node = &view->nodes[view->nnodes];
 	memset(node, 0, sizeof(KeyedNode));
 	node->source = source;
 	node->parent = parent;
-	return plan->nnodes++;
+	return view->nnodes++;
 }
 
 static SourceUse *
 node_source(const SinkPlan *plan, int node)
 {
-	return &plan->sources[plan->nodes[node].source];
+	return &plan->sources[plan_wide_view(plan)->nodes[node].source];
 }
 
 static void
@@ -190,7 +191,7 @@ static void
 read_condition(SinkPlan *plan, const Level *level, Node *qual)
 {
 	OpExpr	   *op = (OpExpr *) qual;
-	KeyedNode  *node = &plan->nodes[level->node];
+	KeyedNode  *node = &plan_wide_view(plan)->nodes[level->node];
 	RelatedColumn *column = &node->related[node->nrelated++];
 	Var		   *own;
 	Var		   *outer;
@@ -230,7 +231,7 @@ static void
 read_conditions(SinkPlan *plan, const Level *level)
 {
 	List	   *quals = make_ands_implicit((Expr *) level->query->jointree->quals);
-	KeyedNode  *node = &plan->nodes[level->node];
+	KeyedNode  *node = &plan_wide_view(plan)->nodes[level->node];
 	SourceUse  *source = &plan->sources[node->source];
 	ListCell   *lc;
 
@@ -265,13 +266,14 @@ read_order_walker(Node *node, ReadContext *context)
 	if (IsA(node, Var))
 	{
 		Var		   *var = (Var *) node;
+		KeyedNode  *ordered;
 		int			which;
 
 		EXPECT(var->varlevelsup == 0, "ORDER BY");
 		resolve_var(context->level, var, &which);
 		use_attr(context->plan, which, var->varattno);
-		context->plan->nodes[which].order_attrs =
-			bms_add_member(context->plan->nodes[which].order_attrs, var->varattno);
+		ordered = &plan_wide_view(context->plan)->nodes[which];
+		ordered->order_attrs = bms_add_member(ordered->order_attrs, var->varattno);
 		return false;
 	}
 	return expression_tree_walker(node, read_order_walker, context);
@@ -363,7 +365,7 @@ static void
 add_key(SinkPlan *plan, const TargetEntry *tle, const Level *level)
 {
 	Var		   *var = (Var *) tle->expr;
-	KeyedNode  *root = &plan->nodes[0];
+	KeyedNode  *root = &plan_wide_view(plan)->nodes[0];
 	KeySpec    *key = &plan->keys[plan->nkeys];
 	SinkColumn *column = add_column(plan, tle);
 	TypeCacheEntry *type = lookup_type_cache(column->type, TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
@@ -427,7 +429,7 @@ static void
 check_key(const SinkPlan *plan)
 {
 	Relation	rel = table_open(plan->sources[0].relid, NoLock);
-	const KeyedNode *root = &plan->nodes[0];
+	const KeyedNode *root = &plan_wide_view(plan)->nodes[0];
 	ListCell   *lc;
 
 	foreach(lc, table_keys(rel))
@@ -461,7 +463,7 @@ read_root_targets(SinkPlan *plan, const Level *level)
 		   is_element(level, linitial(call->args)), "the document");
 	plan->keys = palloc0(n * sizeof(KeySpec));
 	plan->columns = palloc0(n * sizeof(SinkColumn));
-	plan->nodes[0].related = palloc0(n * sizeof(RelatedColumn));
+	plan_wide_view(plan)->nodes[0].related = palloc0(n * sizeof(RelatedColumn));
 	for (int i = 0; i < n; i++)
 	{
 		TargetEntry *tle = list_nth_node(TargetEntry, targets, i);
@@ -503,12 +505,10 @@ analyze_wide_view(const Query *query)
 	SinkPlan   *plan = palloc0(sizeof(SinkPlan));
 
 	plan->shape = SHAPE_WIDE_VIEW;
-	plan->rows_column = -1;
-	plan->state_column = -1;
 	/* to_jsonb writes timestamptz in the session's time zone, for instance */
 	plan->uses_settings = true;
 	read_element(plan, query, NULL, -1);
-	for (int i = 1; i < plan->nnodes; i++)
-		check_order(plan, &plan->nodes[i]);
+	for (int i = 1; i < plan_wide_view(plan)->nnodes; i++)
+		check_order(plan, &plan_wide_view(plan)->nodes[i]);
 	return plan;
 }

@@ -80,7 +80,7 @@ aggregate_text(AnalyzeContext *ctx, int i)
 	Oid			source = ctx->plan->sources[0].relid;
 
 	if (plan_uses_window(agg))
-		return psprintf("%s(...)", get_func_name(ctx->plan->aggs[i].aggfnoid));
+		return psprintf("%s(...)", get_func_name(plan_rollup(ctx->plan)->aggs[i].aggfnoid));
 	return deparse_expression(agg, deparse_context_for(get_rel_name(source), source),
 							  false, false);
 }
@@ -88,7 +88,7 @@ aggregate_text(AnalyzeContext *ctx, int i)
 static char *
 aggregate_line(AnalyzeContext *ctx, int i)
 {
-	const AggSpec *spec = &ctx->plan->aggs[i];
+	const AggSpec *spec = &plan_rollup(ctx->plan)->aggs[i];
 	const char *note = "";
 	char	   *kept;
 
@@ -187,9 +187,9 @@ analyze_explain(const Query *query)
 								   "without running the query"));
 	lines = lappend(lines, source_line(&plan->sources[0]));
 	lines = lappend(lines, shape_line(plan));
-	if (plan->window != NULL)
-		lines = lappend(lines, window_line(plan->window));
-	for (i = 0; i < plan->naggs; i++)
+	if (plan_rows(plan)->window != NULL)
+		lines = lappend(lines, window_line(plan_rows(plan)->window));
+	for (i = 0; plan->shape == SHAPE_ROLLUP && i < plan_rollup(plan)->naggs; i++)
 		lines = lappend(lines, aggregate_line(&ctx, i));
 	lines = lappend(lines, identity_line(plan));
 	if (plan->uses_settings)

@@ -209,6 +209,12 @@ name_index(const Wanted *wanted)
 			 errhint("Create it, or call create_wide_view with create_indexes => true.")));
 }
 
+static Oid
+node_relid(const SinkPlan *plan, int node)
+{
+	return plan->sources[plan_wide_view(plan)->nodes[node].source].relid;
+}
+
 /* Index on the lookup: from an element to its rows. */
 static Wanted *
 own_side(const SinkPlan *plan, const KeyedNode *node)
@@ -220,7 +226,7 @@ own_side(const SinkPlan *plan, const KeyedNode *node)
 		add_column(wanted, node->related[i].attno, node->related[i].collation);
 	wanted->purpose = psprintf("finding the rows of \"%s\" that belong to a row of \"%s\"",
 							   get_rel_name(wanted->relid),
-							   get_rel_name(plan->sources[plan->nodes[node->parent].source].relid));
+							   get_rel_name(node_relid(plan, node->parent)));
 	return wanted;
 }
 
@@ -235,7 +241,7 @@ outer_side(const SinkPlan *plan, const KeyedNode *node)
 	for (int i = 0; i < node->nrelated; i++)
 		innermost = Max(innermost, node->related[i].outer_node);
 
-	wanted->relid = plan->sources[plan->nodes[innermost].source].relid;
+	wanted->relid = node_relid(plan, innermost);
 	for (int i = 0; i < node->nrelated; i++)
 	{
 		const RelatedColumn *related = &node->related[i];
@@ -264,16 +270,17 @@ compare_width(const ListCell *a, const ListCell *b)
 void
 index_advice(const SinkPlan *plan, bool create)
 {
+	const WideViewPlan *view = plan_wide_view(plan);
 	AttrNumber *key_attnos = palloc(plan->nkeys * sizeof(AttrNumber));
 	List	   *wanted = NIL;
 	List	   *named = NIL;
 	ListCell   *lc;
 
-	for (int i = 1; i < plan->nnodes; i++)
+	for (int i = 1; i < view->nnodes; i++)
 	{
-		wanted = lappend(wanted, own_side(plan, &plan->nodes[i]));
+		wanted = lappend(wanted, own_side(plan, &view->nodes[i]));
 		if (!plan_knows_root_key(plan, i, key_attnos))
-			wanted = lappend(wanted, outer_side(plan, &plan->nodes[i]));
+			wanted = lappend(wanted, outer_side(plan, &view->nodes[i]));
 	}
 	foreach(lc, wanted)
 		((Wanted *) lfirst(lc))->number = foreach_current_index(lc);

@@ -61,8 +61,8 @@ plan_find_source(const SinkPlan *plan, Oid relid)
 bool
 plan_knows_root_key(const SinkPlan *plan, int n, AttrNumber *key_attnos)
 {
-	const KeyedNode *node = &plan->nodes[n];
-	const KeyedNode *root = &plan->nodes[0];
+	const KeyedNode *node = &plan_wide_view(plan)->nodes[n];
+	const KeyedNode *root = &plan_wide_view(plan)->nodes[0];
 
 	for (int k = 0; k < plan->nkeys; k++)
 	{

@@ -169,6 +169,36 @@ typedef struct KeyedNode
 	Bitmapset  *order_attrs;	/* columns that are related or ordered by */
 } KeyedNode;
 
+/*
+ * Of a rollup, a copy and a bag: which rows they take of those that they are fed.
+ * A copy and a bag need nothing more than that, their columns and their keys.
+ */
+typedef struct RowPlan
+{
+	WindowSpec *window;			/* or NULL */
+	List	   *quals;			/* Exprs, implicitly ANDed; after the window */
+} RowPlan;
+
+/* The part of a plan that is a rollup's alone. */
+typedef struct RollupPlan
+{
+	RowPlan		rows;			/* first: see plan_rows() */
+	int			naggs;			/* distinct aggregates */
+	AggSpec    *aggs;
+	int			rows_column;	/* index of the column that counts the rows
+								 * of a group: a visible count(*) without
+								 * FILTER, or COLUMN_ROWS; -1 if nkeys = 0 and
+								 * nothing needs it */
+	int			state_column;	/* index of COLUMN_STATE, or -1 */
+} RollupPlan;
+
+/* ... and a wide view. */
+typedef struct WideViewPlan
+{
+	int			nnodes;
+	KeyedNode  *nodes;			/* enclosing ones first */
+} WideViewPlan;
+
 typedef struct SinkPlan
 {
 	SinkShape	shape;
@@ -188,21 +218,36 @@ typedef struct SinkPlan
 	SinkColumn *columns;		/* outputs first, in the query's order */
 	bool		uses_settings;	/* depends on TimeZone, DateStyle, ... */
 
-	/* ROLLUP and COPY */
-	WindowSpec *window;			/* or NULL */
-	List	   *quals;			/* Exprs, implicitly ANDed; after the window */
-	int			naggs;			/* distinct aggregates; 0 for COPY */
-	AggSpec    *aggs;
-	int			rows_column;	/* index of the column that counts the rows
-								 * of a group: a visible count(*) without
-								 * FILTER, or COLUMN_ROWS; -1 if nkeys = 0 and
-								 * nothing needs it, or COPY */
-	int			state_column;	/* index of COLUMN_STATE, or -1 */
-
-	/* WIDE_VIEW */
-	int			nnodes;
-	KeyedNode  *nodes;			/* enclosing ones first */
+	/* what only one shape has: ask plan_rows() and so on, which check it */
+	union
+	{
+		RowPlan		rows;		/* COPY and BAG; begins that of a ROLLUP */
+		RollupPlan	rollup;
+		WideViewPlan wide_view;
+	}			part;
 } SinkPlan;
+
+/* The rows that a rollup, a copy or a bag takes. */
+static inline const RowPlan *
+plan_rows(const SinkPlan *plan)
+{
+	Assert(plan->shape == SHAPE_ROLLUP || plan->shape == SHAPE_COPY || plan->shape == SHAPE_BAG);
+	return &plan->part.rows;
+}
+
+static inline const RollupPlan *
+plan_rollup(const SinkPlan *plan)
+{
+	Assert(plan->shape == SHAPE_ROLLUP);
+	return &plan->part.rollup;
+}
+
+static inline const WideViewPlan *
+plan_wide_view(const SinkPlan *plan)
+{
+	Assert(plan->shape == SHAPE_WIDE_VIEW);
+	return &plan->part.wide_view;
+}
 
 /* The strategy that maintains a sink of this shape. */
 extern SinkStrategy plan_strategy(const SinkPlan *plan);

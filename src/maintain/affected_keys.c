@@ -30,10 +30,16 @@
 #include "base/names.h"
 #include "keyed.h"
 
+static Oid
+node_relid(const SinkPlan *plan, int n)
+{
+	return plan->sources[plan_wide_view(plan)->nodes[n].source].relid;
+}
+
 static const char *
 column_name(const SinkPlan *plan, int n, AttrNumber attno)
 {
-	Oid			relid = plan->sources[plan->nodes[n].source].relid;
+	Oid			relid = node_relid(plan, n);
 
 	return quote_identifier(get_attname(relid, attno, false));
 }
@@ -62,7 +68,7 @@ add_table(PathQuery *path, int n)
 	path->joined = bms_add_member(path->joined, n);
 	path->todo = bms_add_member(path->todo, n);
 	appendStringInfo(&path->from, ", %s n%d",
-					 names_relation(path->plan->sources[path->plan->nodes[n].source].relid),
+					 names_relation(node_relid(path->plan, n)),
 					 n);
 }
 
@@ -79,7 +85,7 @@ select_keys(PathQuery *path, int n)
 static void
 append_collation(PathQuery *path, const RelatedColumn *column)
 {
-	Oid			relid = path->plan->sources[path->plan->nodes[column->outer_node].source].relid;
+	Oid			relid = node_relid(path->plan, column->outer_node);
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
@@ -94,7 +100,7 @@ append_collation(PathQuery *path, const RelatedColumn *column)
 static void
 relate(PathQuery *path, int n)
 {
-	const KeyedNode *node = &path->plan->nodes[n];
+	const KeyedNode *node = &plan_wide_view(path->plan)->nodes[n];
 
 	for (int i = 0; i < node->nrelated; i++)
 	{

@@ -111,7 +111,7 @@ bag_open(Sink *sink, List *leaves, ChangeSet *emit)
 	bag->context = context;
 	for (int i = 0; i < sink->plan->ncolumns; i++)
 		exprs = lappend(exprs, sink->plan->columns[i].expr);
-	bag->eval = row_eval_create(sink->plan, exprs, NULL);
+	bag->eval = row_eval_create(plan_rows(sink->plan), exprs, NULL);
 	bag->desc = bag->eval->projection->pi_state.resultslot->tts_tupleDescriptor;
 	bag->writer = writer_open(sink, emit);
 	MemoryContextSwitchTo(oldcontext);

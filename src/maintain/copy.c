@@ -96,7 +96,7 @@ copy_open(Sink *sink, List *leaves, ChangeSet *emit)
 	copy->next_check = MEMORY_CHECK_INTERVAL;
 	for (int i = 0; i < sink->plan->ncolumns; i++)
 		exprs = lappend(exprs, sink->plan->columns[i].expr);
-	copy->eval = row_eval_create(sink->plan, exprs, NULL);
+	copy->eval = row_eval_create(plan_rows(sink->plan), exprs, NULL);
 	desc = copy->eval->result_slot->tts_tupleDescriptor;
 	copy->row_slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	group_table_create(&copy->groups, sink->plan->nkeys, sink->plan->keys, sizeof(CopyEntry),

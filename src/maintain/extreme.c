@@ -49,11 +49,11 @@ is_extreme(const AggSpec *spec)
 }
 
 static bool
-has_extremes(const SinkPlan *plan)
+has_extremes(Rollup *rollup)
 {
-	for (int i = 0; i < plan->naggs; i++)
+	for (int i = 0; i < rollup->naggs; i++)
 	{
-		if (is_extreme(&plan->aggs[i]))
+		if (is_extreme(&rollup->aggs[i]))
 			return true;
 	}
 	return false;
@@ -62,9 +62,9 @@ has_extremes(const SinkPlan *plan)
 static bool
 group_is_stale(Rollup *rollup, RollupGroup *group)
 {
-	for (int i = 0; i < rollup->plan->naggs; i++)
+	for (int i = 0; i < rollup->naggs; i++)
 	{
-		if (is_extreme(&rollup->plan->aggs[i]) &&
+		if (is_extreme(&rollup->aggs[i]) &&
 			accum_is_stale(&rollup->descs[i], &group->accums[i]))
 			return true;
 	}
@@ -98,7 +98,8 @@ typedef struct ExtremeReceiver
 static bool
 group_query_possible(const SinkPlan *plan)
 {
-	bool		has_start = plan->window == NULL;
+	const RollupPlan *rollup = plan_rollup(plan);
+	bool		has_start = rollup->rows.window == NULL;
 
 	for (int i = 0; i < plan->nkeys; i++)
 	{
@@ -108,13 +109,13 @@ group_query_possible(const SinkPlan *plan)
 				 plan_uses_window(plan->keys[i].expr))
 			return false;
 	}
-	if (plan_uses_window(plan->quals))
+	if (plan_uses_window(rollup->rows.quals))
 		return false;
-	for (int i = 0; i < plan->naggs; i++)
+	for (int i = 0; i < rollup->naggs; i++)
 	{
-		if (is_extreme(&plan->aggs[i]) &&
-			(plan_uses_window(plan->aggs[i].arg) ||
-			 plan_uses_window(plan->aggs[i].filter)))
+		if (is_extreme(&rollup->aggs[i]) &&
+			(plan_uses_window(rollup->aggs[i].arg) ||
+			 plan_uses_window(rollup->aggs[i].filter)))
 			return false;
 	}
 	return has_start;
@@ -127,14 +128,16 @@ group_query_possible(const SinkPlan *plan)
 static bool
 group_query_is_safe(const SinkPlan *plan)
 {
-	if (plan->quals == NIL)
+	const RowPlan *rows = plan_rows(plan);
+
+	if (rows->quals == NIL)
 		return true;
 	for (int i = 0; i < plan->nkeys; i++)
 	{
 		if (!plan_cannot_fail(plan->keys[i].expr))
 			return false;
 	}
-	return plan->window == NULL || plan_cannot_fail(plan->window->ts);
+	return rows->window == NULL || plan_cannot_fail(rows->window->ts);
 }
 
 static Param *
@@ -170,7 +173,8 @@ compare_time(Oid opno, Expr *ts, int paramid)
 static List *
 group_quals(const SinkPlan *plan, const bool *nulls, WindowKind window)
 {
-	List	   *quals = copyObject(plan->quals);
+	const WindowSpec *spec = plan_rows(plan)->window;
+	List	   *quals = copyObject(plan_rows(plan)->quals);
 
 	for (int i = 0; i < plan->nkeys; i++)
 	{
@@ -196,20 +200,20 @@ group_quals(const SinkPlan *plan, const bool *nulls, WindowKind window)
 										  InvalidOid, key->collation));
 	}
 
-	if (plan->window != NULL && window == WINDOW_NULL)
+	if (spec != NULL && window == WINDOW_NULL)
 	{
 		NullTest   *test = makeNode(NullTest);
 
-		test->arg = copyObject(plan->window->ts);
+		test->arg = copyObject(spec->ts);
 		test->nulltesttype = IS_NULL;
 		test->location = -1;
 		quals = lappend(quals, test);
 	}
-	else if (plan->window != NULL)
+	else if (spec != NULL)
 	{
 		TypeCacheEntry *type = lookup_type_cache(TIMESTAMPTZOID,
 												 TYPECACHE_LT_OPR | TYPECACHE_EQ_OPR);
-		Expr	   *ts = plan->window->ts;
+		Expr	   *ts = spec->ts;
 
 		if (window == WINDOW_INFINITE)
 			return lappend(quals, compare_time(type->eq_opr, ts, plan->nkeys + 1));
@@ -222,13 +226,14 @@ group_quals(const SinkPlan *plan, const bool *nulls, WindowKind window)
 static PlannedStmt *
 plan_query(const SinkPlan *plan, List *quals)
 {
+	const RollupPlan *rollup = plan_rollup(plan);
 	List	   *tlist = NIL;
 
-	for (int i = 0; i < plan->naggs; i++)
+	for (int i = 0; i < rollup->naggs; i++)
 	{
-		if (is_extreme(&plan->aggs[i]))
+		if (is_extreme(&rollup->aggs[i]))
 			tlist = source_query_target(tlist,
-										(Expr *) source_query_aggregate(&plan->aggs[i]));
+										(Expr *) source_query_aggregate(&rollup->aggs[i]));
 	}
 	return pg_plan_query(source_query(plan, quals, tlist), "freshet: extremes of a group", 0,
 						 NULL);
@@ -242,12 +247,12 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	MemoryContext oldcontext = MemoryContextSwitchTo(rollup->group_context);
 	int			column = 1;
 
-	for (int i = 0; i < rollup->plan->naggs; i++)
+	for (int i = 0; i < rollup->naggs; i++)
 	{
 		bool		isnull;
 		Datum		value;
 
-		if (!is_extreme(&rollup->plan->aggs[i]))
+		if (!is_extreme(&rollup->aggs[i]))
 			continue;
 		value = slot_getattr(slot, column++, &isnull);
 		accum_set_extreme(&rollup->descs[i], &receiver->group->accums[i], value, isnull);
@@ -325,7 +330,7 @@ recompute_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *
 			set_param(params, plan->nkeys + 1, TIMESTAMPTZOID, value, nulls[i]);
 			if (window == WINDOW_FINITE)
 				set_param(params, plan->nkeys + 2, TIMESTAMPTZOID,
-						  TimestampTzGetDatum(window_end(plan->window,
+						  TimestampTzGetDatum(window_end(plan_rows(plan)->window,
 														 DatumGetTimestampTz(value))), false);
 		}
 	}
@@ -353,9 +358,9 @@ begin_pass(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
 	MemoryContext oldcontext = MemoryContextSwitchTo(rollup->group_context);
 
 	group->recomputing = group_is_stale(rollup, group);
-	for (int i = 0; group->recomputing && i < rollup->plan->naggs; i++)
+	for (int i = 0; group->recomputing && i < rollup->naggs; i++)
 	{
-		if (is_extreme(&rollup->plan->aggs[i]))
+		if (is_extreme(&rollup->aggs[i]))
 			accum_set_extreme(&rollup->descs[i], &group->accums[i], (Datum) 0, true);
 	}
 	MemoryContextSwitchTo(oldcontext);
@@ -374,12 +379,12 @@ pass_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 		RollupGroup *group = rollup_find_group(rollup);
 
 		MemoryContextSwitchTo(rollup->group_context);
-		for (int i = 0; group != NULL && group->recomputing && i < rollup->plan->naggs; i++)
+		for (int i = 0; group != NULL && group->recomputing && i < rollup->naggs; i++)
 		{
 			int			filter = rollup->filters[i];
 			int			arg = rollup->args[i];
 
-			if (!is_extreme(&rollup->plan->aggs[i]) ||
+			if (!is_extreme(&rollup->aggs[i]) ||
 				(filter >= 0 && (eval->nulls[filter] || !DatumGetBool(eval->values[filter]))))
 				continue;
 			accum_fold(&rollup->descs[i], &group->accums[i], eval->values[arg],
@@ -425,7 +430,7 @@ extreme_recompute(Rollup *rollup)
 	const SinkPlan *plan = rollup->plan;
 	int64		stale = 0;
 
-	if (!has_extremes(plan))
+	if (!has_extremes(rollup))
 		return;
 	rollup_each_group(rollup, count_stale, &stale);
 	if (stale == 0)
@@ -437,7 +442,7 @@ extreme_recompute(Rollup *rollup)
 	{
 		bool	   *nulls = palloc0((plan->nkeys + 1) * sizeof(bool));
 		PlannedStmt *one = plan_query(plan, group_quals(plan, nulls, WINDOW_FINITE));
-		PlannedStmt *whole = plan_query(plan, copyObject(plan->quals));
+		PlannedStmt *whole = plan_query(plan, copyObject(plan_rows(plan)->quals));
 
 		if (one->planTree->total_cost * stale <= whole->planTree->total_cost || plan->nkeys == 0)
 		{

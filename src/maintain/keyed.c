@@ -231,7 +231,7 @@ flush(Keyed *keyed)
 	{
 		feed_check_sources(keyed->sink, keyed->leaves);
 		process_lock_relation(keyed->sink->viewid, AccessShareLock);
-		for (int i = 0; i < keyed->plan->nnodes; i++)
+		for (int i = 0; i < keyed->view->nnodes; i++)
 		{
 			if (keyed->nodes[i].related.count > 0)
 				affected_keys_find(keyed, i);
@@ -240,7 +240,7 @@ flush(Keyed *keyed)
 	}
 
 	key_set_forget(&keyed->keys);
-	for (int i = 0; i < keyed->plan->nnodes; i++)
+	for (int i = 0; i < keyed->view->nnodes; i++)
 		key_set_forget(&keyed->nodes[i].related);
 	keyed->everything = false;
 	keyed->nvalues = 0;
@@ -251,7 +251,7 @@ flush(Keyed *keyed)
 static void
 collect(Keyed *keyed, int n, TupleTableSlot *slot)
 {
-	KeyedNode  *node = &keyed->plan->nodes[n];
+	KeyedNode  *node = &keyed->view->nodes[n];
 	NodeState  *state = &keyed->nodes[n];
 	int			nvalues = state->direct ? keyed->plan->nkeys : node->nrelated;
 
@@ -276,9 +276,9 @@ keyed_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 	if (keyed->everything)
 		return;
 	oldcontext = MemoryContextSwitchTo(keyed->scratch);
-	for (int n = 0; n < keyed->plan->nnodes; n++)
+	for (int n = 0; n < keyed->view->nnodes; n++)
 	{
-		if (keyed->plan->nodes[n].source == source)
+		if (keyed->view->nodes[n].source == source)
 			collect(keyed, n, slot);
 	}
 	MemoryContextSwitchTo(oldcontext);
@@ -297,7 +297,7 @@ keyed_truncate(RowConsumer *consumer, int source)
 static void
 open_node(Keyed *keyed, int n)
 {
-	KeyedNode  *node = &keyed->plan->nodes[n];
+	KeyedNode  *node = &keyed->view->nodes[n];
 	NodeState  *state = &keyed->nodes[n];
 
 	state->key_attnos = palloc(keyed->plan->nkeys * sizeof(AttrNumber));
@@ -322,17 +322,18 @@ keyed_open(Sink *sink, List *leaves, ChangeSet *emit)
 	keyed->consumer.wants_same_identity = true;
 	keyed->sink = sink;
 	keyed->plan = sink->plan;
+	keyed->view = plan_wide_view(sink->plan);
 	keyed->leaves = leaves;
 	keyed->context = context;
 	keyed->scratch = AllocSetContextCreate(context, "freshet keyed row", ALLOCSET_DEFAULT_SIZES);
 	keyed->next_check = MEMORY_CHECK_INTERVAL;
 	keyed->keys.nkeys = sink->plan->nkeys;
 	keyed->keys.keys = sink->plan->keys;
-	keyed->nodes = palloc0(sink->plan->nnodes * sizeof(NodeState));
-	for (int i = 0; i < sink->plan->nnodes; i++)
+	keyed->nodes = palloc0(keyed->view->nnodes * sizeof(NodeState));
+	for (int i = 0; i < keyed->view->nnodes; i++)
 	{
 		open_node(keyed, i);
-		nvalues = Max(nvalues, sink->plan->nodes[i].nrelated);
+		nvalues = Max(nvalues, keyed->view->nodes[i].nrelated);
 	}
 	keyed->values = palloc(nvalues * sizeof(Datum));
 	keyed->nulls = palloc(nvalues * sizeof(bool));
@@ -369,6 +370,7 @@ KeyedQueries *
 keyed_queries(Sink *sink)
 {
 	MemoryContext oldcontext;
+	int			nnodes = plan_wide_view(sink->plan)->nnodes;
 	KeyedQueries *queries = sink->keyed_queries;
 
 	if (queries != NULL)
@@ -376,8 +378,8 @@ keyed_queries(Sink *sink)
 
 	oldcontext = MemoryContextSwitchTo(sink->context);
 	queries = palloc0(sizeof(KeyedQueries));
-	queries->to_keys = palloc0(sink->plan->nnodes * sizeof(KeyQuery *));
-	for (int i = 0; i < sink->plan->nnodes; i++)
+	queries->to_keys = palloc0(nnodes * sizeof(KeyQuery *));
+	for (int i = 0; i < nnodes; i++)
 		queries->to_keys[i] = key_query_create(sink->context, false);
 	queries->documents = key_query_create(sink->context, true);
 	queries->null_documents = key_query_create(sink->context, false);

@@ -58,6 +58,7 @@ typedef struct Keyed
 	RowConsumer consumer;		/* first: it is what the feed knows */
 	Sink	   *sink;
 	SinkPlan   *plan;
+	const WideViewPlan *view;	/* its part */
 	List	   *leaves;
 	MemoryContext context;		/* of the whole */
 	MemoryContext scratch;		/* of a row */

@@ -181,7 +181,7 @@ static char *
 missing_keys_query(const Sink *sink)
 {
 	const SinkPlan *plan = sink->plan;
-	const KeyedNode *root = &plan->nodes[0];
+	const KeyedNode *root = &plan_wide_view(plan)->nodes[0];
 	Oid			relid = plan->sources[root->source].relid;
 	bool		nullable = false;
 	StringInfoData sql;

@@ -58,7 +58,7 @@ compile_input(Rollup *rollup)
 {
 	SinkPlan   *plan = rollup->plan;
 	List	   *exprs = NIL;
-	int		   *guards = palloc((plan->nkeys + 2 * plan->naggs + 1) * sizeof(int));
+	int		   *guards = palloc((plan->nkeys + 2 * rollup->naggs + 1) * sizeof(int));
 
 	for (int i = 0; i < plan->nkeys; i++)
 	{
@@ -66,12 +66,12 @@ compile_input(Rollup *rollup)
 		exprs = lappend(exprs, plan->keys[i].expr);
 	}
 
-	rollup->args = palloc(Max(plan->naggs, 1) * sizeof(int));
-	rollup->filters = palloc(Max(plan->naggs, 1) * sizeof(int));
-	rollup->descs = palloc0(Max(plan->naggs, 1) * sizeof(AccumDesc));
-	for (int i = 0; i < plan->naggs; i++)
+	rollup->args = palloc(Max(rollup->naggs, 1) * sizeof(int));
+	rollup->filters = palloc(Max(rollup->naggs, 1) * sizeof(int));
+	rollup->descs = palloc0(Max(rollup->naggs, 1) * sizeof(AccumDesc));
+	for (int i = 0; i < rollup->naggs; i++)
 	{
-		AggSpec    *spec = &plan->aggs[i];
+		const AggSpec *spec = &rollup->aggs[i];
 
 		accum_prepare(&rollup->descs[i], spec);
 		rollup->args[i] = rollup->filters[i] = -1;
@@ -88,7 +88,7 @@ compile_input(Rollup *rollup)
 			exprs = lappend(exprs, spec->arg);
 		}
 	}
-	rollup->eval = row_eval_create(plan, exprs, guards);
+	rollup->eval = row_eval_create(plan_rows(plan), exprs, guards);
 }
 
 /* From a group's keys and results to the sink's visible columns. */
@@ -96,7 +96,7 @@ static void
 compile_output(Rollup *rollup)
 {
 	SinkPlan   *plan = rollup->plan;
-	TupleDesc	desc = CreateTemplateTupleDesc(plan->nkeys + plan->naggs);
+	TupleDesc	desc = CreateTemplateTupleDesc(plan->nkeys + rollup->naggs);
 	List	   *tlist = NIL;
 	AttrNumber	attno = 1;
 
@@ -105,8 +105,8 @@ compile_output(Rollup *rollup)
 		TupleDescInitEntry(desc, attno, NULL, plan->keys[i].type, plan->keys[i].typmod, 0);
 		TupleDescInitEntryCollation(desc, attno, plan->keys[i].collation);
 	}
-	for (int i = 0; i < plan->naggs; i++, attno++)
-		TupleDescInitEntry(desc, attno, NULL, plan->aggs[i].resulttype, -1, 0);
+	for (int i = 0; i < rollup->naggs; i++, attno++)
+		TupleDescInitEntry(desc, attno, NULL, rollup->aggs[i].resulttype, -1, 0);
 	rollup->result_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 
 	rollup->out_column = palloc(plan->ncolumns * sizeof(int));
@@ -142,8 +142,10 @@ rollup_open(Sink *sink, List *leaves, ChangeSet *emit)
 	rollup->leaves = leaves;
 	rollup->sink = sink;
 	rollup->plan = sink->plan;
+	rollup->naggs = plan_rollup(sink->plan)->naggs;
+	rollup->aggs = plan_rollup(sink->plan)->aggs;
 	rollup_reset_memory(rollup);
-	rollup->group_size = offsetof(RollupGroup, accums) + sink->plan->naggs * sizeof(Accum);
+	rollup->group_size = offsetof(RollupGroup, accums) + rollup->naggs * sizeof(Accum);
 	initStringInfo(&rollup->state);
 	compile_input(rollup);
 	compile_output(rollup);
@@ -181,7 +183,7 @@ rollup_close(RowConsumer *consumer, MaintainResult *result)
 static void
 load_group(Rollup *rollup, RollupGroup *group)
 {
-	SinkPlan   *plan = rollup->plan;
+	const RollupPlan *plan = plan_rollup(rollup->plan);
 	bool		isnull;
 
 	group->stored = true;
@@ -206,11 +208,11 @@ load_group(Rollup *rollup, RollupGroup *group)
 			pfree(bytes);
 	}
 
-	for (int i = 0; i < plan->naggs; i++)
+	for (int i = 0; i < rollup->naggs; i++)
 	{
-		if (plan->aggs[i].visible >= 0)
+		if (rollup->aggs[i].visible >= 0)
 		{
-			Datum		value = writer_old_value(rollup->writer, plan->aggs[i].visible, &isnull);
+			Datum		value = writer_old_value(rollup->writer, rollup->aggs[i].visible, &isnull);
 
 			accum_from_visible(&rollup->descs[i], &group->accums[i], value, isnull, group->rows);
 		}
@@ -224,7 +226,7 @@ rollup_init_group(Rollup *rollup, RollupGroup *group)
 {
 	group->rows = 0;
 	group->stored = false;
-	for (int i = 0; i < rollup->plan->naggs; i++)
+	for (int i = 0; i < rollup->naggs; i++)
 		accum_init(&rollup->descs[i], &group->accums[i]);
 }
 
@@ -333,7 +335,7 @@ static pg_attribute_always_inline void
 fold_row(Rollup *rollup, int sign)
 {
 	RowEval    *eval = rollup->eval;
-	int			naggs = rollup->plan->naggs;
+	int			naggs = rollup->naggs;
 	MemoryContext oldcontext = MemoryContextSwitchTo(eval->econtext->ecxt_per_tuple_memory);
 	uint32		hash;
 	RollupGroup *group = lookup_group(rollup, &hash);
@@ -409,13 +411,14 @@ static void
 compute_row(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
 {
 	SinkPlan   *plan = rollup->plan;
+	int			state_column = plan_rollup(plan)->state_column;
 	TupleTableSlot *slot = rollup->result_slot;
 	TupleTableSlot *out;
 
 	ExecClearTuple(slot);
 	for (int i = 0; i < plan->nkeys; i++)
 		slot->tts_values[i] = slot_getattr(keys, i + 1, &slot->tts_isnull[i]);
-	for (int i = 0; i < plan->naggs; i++)
+	for (int i = 0; i < rollup->naggs; i++)
 		slot->tts_values[plan->nkeys + i] = accum_result(&rollup->descs[i], &group->accums[i],
 														 &slot->tts_isnull[plan->nkeys + i]);
 	ExecStoreVirtualTuple(slot);
@@ -438,18 +441,18 @@ compute_row(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
 		}
 	}
 
-	if (plan->state_column >= 0)
+	if (state_column >= 0)
 	{
 		resetStringInfo(&rollup->state);
 		appendStringInfoSpaces(&rollup->state, VARHDRSZ);
-		for (int i = 0; i < plan->naggs; i++)
+		for (int i = 0; i < rollup->naggs; i++)
 		{
-			if (plan->aggs[i].visible < 0)
+			if (rollup->aggs[i].visible < 0)
 				accum_serialize(&rollup->descs[i], &group->accums[i], &rollup->state);
 		}
 		SET_VARSIZE(rollup->state.data, rollup->state.len);
-		rollup->values[plan->state_column] = PointerGetDatum(rollup->state.data);
-		rollup->nulls[plan->state_column] = false;
+		rollup->values[state_column] = PointerGetDatum(rollup->state.data);
+		rollup->nulls[state_column] = false;
 	}
 }
 

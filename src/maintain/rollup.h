@@ -44,6 +44,8 @@ typedef struct Rollup
 
 	/* source row -> keys, arguments, filters */
 	RowEval    *eval;
+	int			naggs;
+	const AggSpec *aggs;
 	int		   *args;			/* by aggregate: column in eval, or -1 */
 	int		   *filters;
 	AccumDesc  *descs;

@@ -106,6 +106,7 @@ state_aggregate(const AggSpec *spec)
 static Query *
 fill_query(const SinkPlan *plan)
 {
+	const RollupPlan *rollup = plan_rollup(plan);
 	List	   *tlist = NIL;
 	List	   *groups = NIL;
 	Query	   *query;
@@ -125,10 +126,10 @@ fill_query(const SinkPlan *plan)
 	}
 	tlist = source_query_target(tlist, (Expr *) source_query_aggref(F_COUNT_, INT8OID,
 																   InvalidOid, NIL, NULL));
-	for (int i = 0; i < plan->naggs; i++)
-		tlist = source_query_target(tlist, (Expr *) state_aggregate(&plan->aggs[i]));
+	for (int i = 0; i < rollup->naggs; i++)
+		tlist = source_query_target(tlist, (Expr *) state_aggregate(&rollup->aggs[i]));
 
-	query = source_query(plan, copyObject(plan->quals), tlist);
+	query = source_query(plan, copyObject(rollup->rows.quals), tlist);
 	query->groupClause = groups;
 	return query;
 }
@@ -254,11 +255,11 @@ set_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *slot)
 
 	rollup_init_group(rollup, group);
 	group->rows = DatumGetInt64(slot_getattr(slot, column++, &isnull));
-	for (int i = 0; i < plan->naggs; i++)
+	for (int i = 0; i < rollup->naggs; i++)
 	{
 		Datum		value = slot_getattr(slot, column++, &isnull);
 
-		if (result_is_state(&plan->aggs[i]))
+		if (result_is_state(&rollup->aggs[i]))
 			accum_from_visible(&rollup->descs[i], &group->accums[i], value, isnull, group->rows);
 		else if (!isnull)
 		{
@@ -392,7 +393,8 @@ rollup_fill(RowConsumer *consumer, SinkStats *stats)
 	SinkPlan   *plan = rollup->plan;
 
 	rollup->fresh = true;
-	if (plan->window == NULL && get_rel_relkind(plan->sources[0].relid) != RELKIND_PARTITIONED_TABLE)
+	if (plan_rows(plan)->window == NULL &&
+		get_rel_relkind(plan->sources[0].relid) != RELKIND_PARTITIONED_TABLE)
 		fill_by_query(rollup, stats);
 	else
 	{

@@ -50,15 +50,15 @@ make_target_list(RowEval *eval, List *exprs, const int *filters)
  * the row alone are tested before it is evaluated.
  */
 static void
-prepare_quals(RowEval *eval, const SinkPlan *plan)
+prepare_quals(RowEval *eval, const RowPlan *rows)
 {
 	List	   *row_quals = NIL;
 	List	   *quals = NIL;
 	ListCell   *lc;
 
-	foreach(lc, plan->quals)
+	foreach(lc, rows->quals)
 	{
-		if (plan->window != NULL && !plan_uses_window(lfirst(lc)))
+		if (rows->window != NULL && !plan_uses_window(lfirst(lc)))
 			row_quals = lappend(row_quals, lfirst(lc));
 		else
 			quals = lappend(quals, lfirst(lc));
@@ -68,21 +68,21 @@ prepare_quals(RowEval *eval, const SinkPlan *plan)
 }
 
 RowEval *
-row_eval_create(const SinkPlan *plan, List *exprs, const int *filters)
+row_eval_create(const RowPlan *rows, List *exprs, const int *filters)
 {
 	RowEval    *eval = palloc0(sizeof(RowEval));
 	List	   *tlist = make_target_list(eval, exprs, filters);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(ExecTypeFromTL(tlist), &TTSOpsVirtual);
 
 	eval->econtext = CreateStandaloneExprContext();
-	prepare_quals(eval, plan);
+	prepare_quals(eval, rows);
 	eval->projection = ExecBuildProjectionInfo(tlist, eval->econtext, slot, NULL, NULL);
 	eval->result_slot = slot;
 	eval->values = slot->tts_values;
 	eval->nulls = slot->tts_isnull;
 
-	eval->window = plan->window;
-	if (plan->window != NULL)
+	eval->window = rows->window;
+	if (rows->window != NULL)
 	{
 		TupleDesc	desc = CreateTemplateTupleDesc(2);
 
@@ -90,7 +90,7 @@ row_eval_create(const SinkPlan *plan, List *exprs, const int *filters)
 		TupleDescInitEntry(desc, 2, "window_end", TIMESTAMPTZOID, -1, 0);
 		eval->window_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 		eval->econtext->ecxt_innertuple = eval->window_slot;
-		eval->ts = ExecInitExpr(plan->window->ts, NULL);
+		eval->ts = ExecInitExpr(rows->window->ts, NULL);
 	}
 	return eval;
 }

@@ -65,7 +65,7 @@ typedef struct RowEval
  * the number of the boolean one without which it is not evaluated (its value is
  * null then), or -1; or NULL.
  */
-extern RowEval *row_eval_create(const SinkPlan *plan, List *exprs, const int *filters);
+extern RowEval *row_eval_create(const RowPlan *rows, List *exprs, const int *filters);
 extern void row_eval_destroy(RowEval *eval);
 
 /* For a plan with a window. */
