@@ -56,11 +56,11 @@
 #include "utils/timestamp.h"
 
 #include "api.h"
+#include "base/exchange.h"
 #include "base/process.h"
 #include "catalog/sink_catalog.h"
 #include "verify.h"
 
-#define WORKER_PATIENCE_MS	5000
 #define SESSION_PATIENCE_MS	300000
 #define MAX_ATTEMPTS		10
 
@@ -87,127 +87,6 @@ typedef struct VerifySnapshots
 	TransactionId batch_xid;	/* that V sees and S does not */
 } VerifySnapshots;
 
-static VerifyPhase
-get_phase(WorkerSlot *slot, pid_t *pid)
-{
-	VerifyPhase phase;
-
-	SpinLockAcquire(&slot->mutex);
-	phase = slot->verify_phase;
-	if (pid)
-		*pid = slot->verify_pid;
-	SpinLockRelease(&slot->mutex);
-	return phase;
-}
-
-/* From one phase of one session's exchange to the next; false if it is not in it. */
-static bool
-advance(WorkerSlot *slot, VerifyPhase from, VerifyPhase to, pid_t pid)
-{
-	bool		done;
-
-	SpinLockAcquire(&slot->mutex);
-	done = slot->verify_phase == from && slot->verify_pid == pid;
-	if (done)
-		slot->verify_phase = to;
-	SpinLockRelease(&slot->mutex);
-
-	if (done)
-		ConditionVariableBroadcast(&slot->cv);
-	return done;
-}
-
-/*
- * Sleep while this exchange is in this phase, for "patience" ms at the most;
- * returns the phase, VERIFY_NONE if the exchange is over.
- */
-static VerifyPhase
-sleep_while(WorkerSlot *slot, VerifyPhase phase, pid_t pid, long patience)
-{
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), patience);
-	VerifyPhase now;
-	pid_t		now_pid;
-
-	ConditionVariablePrepareToSleep(&slot->cv);
-	for (;;)
-	{
-		long		left;
-
-		now = get_phase(slot, &now_pid);
-		if (now_pid != pid)
-			now = VERIFY_NONE;
-		if (now != phase)
-			break;
-		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-		if (left <= 0)
-			break;
-		(void) ConditionVariableTimedSleep(&slot->cv, left, PG_WAIT_EXTENSION);
-	}
-	ConditionVariableCancelSleep();
-	return now;
-}
-
-/*
- * The worker's side.
- */
-
-bool
-verify_pending(WorkerSlot *slot)
-{
-	return get_phase(slot, NULL) == VERIFY_REQUESTED;
-}
-
-void
-verify_offer(WorkerSlot *slot, Snapshot snapshot)
-{
-	pid_t		pid;
-	Size		size;
-
-	if (get_phase(slot, &pid) != VERIFY_REQUESTED)
-		return;
-
-	size = EstimateSnapshotSpace(snapshot);
-	if (size > FRESHET_SNAPSHOT_LEN)
-	{
-		(void) advance(slot, VERIFY_REQUESTED, VERIFY_NONE, pid);
-		return;
-	}
-
-	/* nobody reads these before OFFERED */
-	SerializeSnapshot(snapshot, slot->verify_snapshot);
-	slot->verify_len = size;
-	slot->verify_xid = GetTopTransactionIdIfAny();
-	GET_VXID_FROM_PGPROC(slot->verify_vxid, *MyProc);
-
-	if (!advance(slot, VERIFY_REQUESTED, VERIFY_OFFERED, pid))
-		return;
-	if (sleep_while(slot, VERIFY_OFFERED, pid, WORKER_PATIENCE_MS) == VERIFY_OFFERED)
-		(void) advance(slot, VERIFY_OFFERED, VERIFY_NONE, pid);
-}
-
-void
-verify_committed(WorkerSlot *slot)
-{
-	pid_t		pid;
-
-	if (get_phase(slot, &pid) != VERIFY_HELD ||
-		!advance(slot, VERIFY_HELD, VERIFY_COMMITTED, pid))
-		return;
-	if (sleep_while(slot, VERIFY_COMMITTED, pid, WORKER_PATIENCE_MS) == VERIFY_COMMITTED)
-		(void) advance(slot, VERIFY_COMMITTED, VERIFY_NONE, pid);
-}
-
-/* A request that was not answered yet stays for the next batch. */
-void
-verify_aborted(WorkerSlot *slot)
-{
-	pid_t		pid;
-	VerifyPhase phase = get_phase(slot, &pid);
-
-	if (phase != VERIFY_NONE && phase != VERIFY_REQUESTED)
-		(void) advance(slot, phase, VERIFY_NONE, pid);
-}
-
 /*
  * The session's side.
  */
@@ -218,10 +97,10 @@ leave_exchange(int code, Datum arg)
 {
 	WorkerSlot *slot = (WorkerSlot *) DatumGetPointer(arg);
 	pid_t		pid;
-	VerifyPhase phase = get_phase(slot, &pid);
+	VerifyPhase phase = exchange_phase(slot, &pid);
 
 	if (phase != VERIFY_NONE && pid == MyProcPid)
-		(void) advance(slot, phase, VERIFY_NONE, MyProcPid);
+		(void) exchange_advance(slot, phase, VERIFY_NONE, MyProcPid);
 }
 
 static void
@@ -245,7 +124,7 @@ request(WorkerSlot *slot)
 
 		if (phase == VERIFY_NONE)
 			break;
-		(void) sleep_while(slot, phase, pid, 1000);
+		(void) exchange_sleep_while(slot, phase, pid, 1000);
 	}
 	shmem_wake_worker(MyDatabaseId);
 }
@@ -258,7 +137,7 @@ await_offer(WorkerSlot *slot)
 
 	for (;;)
 	{
-		VerifyPhase phase = sleep_while(slot, VERIFY_REQUESTED, MyProcPid, 1000);
+		VerifyPhase phase = exchange_sleep_while(slot, VERIFY_REQUESTED, MyProcPid, 1000);
 
 		if (phase == VERIFY_OFFERED)
 			return;
@@ -311,8 +190,8 @@ exchange(WorkerSlot *slot, VerifySnapshots *result)
 	if (result->query == NULL)
 		return false;
 
-	if (!advance(slot, VERIFY_OFFERED, VERIFY_HELD, MyProcPid) ||
-		sleep_while(slot, VERIFY_HELD, MyProcPid, SESSION_PATIENCE_MS) != VERIFY_COMMITTED)
+	if (!exchange_advance(slot, VERIFY_OFFERED, VERIFY_HELD, MyProcPid) ||
+		exchange_sleep_while(slot, VERIFY_HELD, MyProcPid, SESSION_PATIENCE_MS) != VERIFY_COMMITTED)
 	{
 		UnregisterSnapshot(result->query);
 		return false;
@@ -321,7 +200,7 @@ exchange(WorkerSlot *slot, VerifySnapshots *result)
 	result->sink = RegisterSnapshot(GetLatestSnapshot());
 
 	/* if the worker has lost patience, another batch may be in there */
-	if (!advance(slot, VERIFY_COMMITTED, VERIFY_NONE, MyProcPid))
+	if (!exchange_advance(slot, VERIFY_COMMITTED, VERIFY_NONE, MyProcPid))
 	{
 		UnregisterSnapshot(result->sink);
 		UnregisterSnapshot(result->query);

@@ -41,7 +41,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "api/verify.h"
 #include "backfill.h"
 #include "base/guc.h"
 #include "base/names.h"
@@ -53,6 +52,7 @@
 #include "maintain.h"
 #include "partitions.h"
 #include "progress.h"
+#include "snapshot_offer.h"
 
 /* Log between two writings of a progress row in which nothing else changed. */
 #define PROGRESS_EVERY	((uint64) 16 * 1024 * 1024)
@@ -283,7 +283,7 @@ run_in_transaction(Batch *batch, bool verify)
 						  batch->aligned);
 	write_progress(batch);
 	if (verify && batch->aligned)
-		verify_offer(MyWorkerSlot, batch->snapshot);
+		snapshot_offer_make(MyWorkerSlot, batch->snapshot);
 	return true;
 }
 
@@ -292,7 +292,7 @@ batch_run(BatchOutcome *outcome)
 {
 	Batch		batch = {0};
 	uint64		ticket = take_ticket();
-	bool		verify = verify_pending(MyWorkerSlot);
+	bool		verify = snapshot_offer_wanted(MyWorkerSlot);
 	bool		wrote;
 
 	memset(outcome, 0, sizeof(BatchOutcome));
@@ -310,7 +310,7 @@ batch_run(BatchOutcome *outcome)
 		return;
 
 	if (verify && batch.aligned)
-		verify_committed(MyWorkerSlot);
+		snapshot_offer_committed(MyWorkerSlot);
 	note_confirmable(&batch, wrote);
 	publish(&batch, ticket);
 	outcome->behind = !batch.aligned;
@@ -324,7 +324,7 @@ batch_abandon(void)
 
 	maintain_current_sink = InvalidOid;
 	confirm_lsn = InvalidXLogRecPtr;
-	verify_aborted(MyWorkerSlot);
+	snapshot_offer_aborted(MyWorkerSlot);
 	decoder_stop();
 	sink_cache_invalidate();
 	backfill_abandon();

@@ -29,8 +29,8 @@
  * every time (that costs milliseconds, which is why it is not done always).
  *
  * Lifetime: what hangs off "decoder_context" (held-back transactions, what is
- * known of relations, layouts) lives from decoder_start() to decoder_stop(),
- * and so do the change sets that point to the layouts.
+ * known of relations) lives from decoder_start() to decoder_stop(), which
+ * destroys all change sets, and with them the layouts that are pointed to.
  *
  *-------------------------------------------------------------------------
  */
@@ -85,7 +85,6 @@ typedef struct DecodedRelation
 	bool		valid;			/* cleared by invalidations */
 	MemoryContext context;		/* of what was found out, or NULL */
 	List	   *targets;		/* DecodedTarget *; NIL: nobody wants it */
-	List	   *layouts;		/* known before, to be used again */
 } DecodedRelation;
 
 typedef struct HeldBack
@@ -293,16 +292,12 @@ identity_columns(Relation rel)
 
 /*
  * The layout of rows of "rows_of" (a root), as identified by "identity_of"
- * (the leaf whose changes were logged).  One that the relation had before is
- * used again: invalidations come also when nothing has changed.
+ * (the leaf whose changes were logged).
  */
 static ChangeLayout *
-make_layout(DecodedRelation *entry, Relation rows_of, Relation identity_of, bool full)
+make_layout(Relation rows_of, Relation identity_of, bool full)
 {
 	Bitmapset  *attrs = full ? NULL : identity_columns(identity_of);
-	ChangeLayout *layout;
-	MemoryContext oldcontext;
-	ListCell   *lc;
 
 	if (identity_of != rows_of && attrs != NULL)
 	{
@@ -320,25 +315,7 @@ make_layout(DecodedRelation *entry, Relation rows_of, Relation identity_of, bool
 		}
 		attrs = mapped;
 	}
-
-	foreach(lc, entry->layouts)
-	{
-		layout = lfirst(lc);
-		if (layout->identity_full == full && bms_equal(layout->identity_attrs, attrs) &&
-			equalTupleDescs(layout->desc, RelationGetDescr(rows_of)))
-			return layout;
-	}
-
-	/* changes point to it, whatever becomes of the entry */
-	oldcontext = MemoryContextSwitchTo(decoder_context);
-	layout = palloc(sizeof(ChangeLayout));
-	layout->desc = CreateTupleDescCopyConstr(RelationGetDescr(rows_of));
-	layout->relid = RelationGetRelid(identity_of);
-	layout->identity_full = full;
-	layout->identity_attrs = bms_copy(attrs);
-	entry->layouts = lappend(entry->layouts, layout);
-	MemoryContextSwitchTo(oldcontext);
-	return layout;
+	return change_layout(RelationGetRelid(identity_of), RelationGetDescr(rows_of), full, attrs);
 }
 
 static void
@@ -350,13 +327,13 @@ add_target(DecodedRelation *entry, Relation rel, Oid source)
 
 	target->source = source;
 	if (source == RelationGetRelid(rel))
-		target->layout = make_layout(entry, rel, rel, full);
+		target->layout = make_layout(rel, rel, full);
 	else
 	{
 		root = RelationIdGetRelation(source);
 		if (!RelationIsValid(root))
 			elog(ERROR, "could not open relation with OID %u", source);
-		target->layout = make_layout(entry, root, rel, full);
+		target->layout = make_layout(root, rel, full);
 		target->map = convert_tuples_by_name(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
 											 target->layout->desc);
 		RelationClose(root);
@@ -402,7 +379,6 @@ find_entry(Oid relid)
 		entry->valid = false;
 		entry->context = NULL;
 		entry->targets = NIL;
-		entry->layouts = NIL;
 	}
 	return entry;
 }
@@ -417,12 +393,6 @@ lookup_relation(Relation rel)
 	if (unlikely(!entry->valid))
 		examine_relation(entry, rel);
 	return entry;
-}
-
-ChangeLayout *
-decoder_layout(Relation rel)
-{
-	return make_layout(find_entry(RelationGetRelid(rel)), rel, rel, true);
 }
 
 /*

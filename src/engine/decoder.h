@@ -69,11 +69,7 @@ extern bool decoder_holds_older_interest(void);
 /* Tell the slot that everything before lsn is applied and flushed. */
 extern void decoder_confirm(XLogRecPtr lsn);
 
-/* Layout of the rows of a relation as it is now: for rows that are not from
- * the log. */
-extern ChangeLayout *decoder_layout(Relation rel);
-
-/* Called by the output plugin's initialization in the worker. */
+/* Fill in the output plugin's callbacks for the worker. */
 extern void decoder_plugin_callbacks(OutputPluginCallbacks *cb);
 
 #endif							/* FRESHET_DECODER_H */

@@ -52,7 +52,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "api/verify.h"
 #include "backfill.h"
 #include "base/guc.h"
 #include "base/names.h"
@@ -62,6 +61,7 @@
 #include "decoder.h"
 #include "log_slot.h"
 #include "progress.h"
+#include "snapshot_offer.h"
 #include "worker.h"
 
 #define HOUSEKEEPING_MS		10000	/* confirm, look at the lag */
@@ -90,7 +90,7 @@ static TimestampTz blamed_since;
 static void
 worker_exit(int code, Datum arg)
 {
-	verify_aborted(MyWorkerSlot);
+	snapshot_offer_aborted(MyWorkerSlot);
 	SpinLockAcquire(&MyWorkerSlot->mutex);
 	MyWorkerSlot->latch = NULL;
 	MyWorkerSlot->pid = 0;

@@ -45,7 +45,6 @@
 #include "utils/snapmgr.h"
 
 #include "apply.h"
-#include "engine/decoder.h"
 #include "base/process.h"
 
 /*
@@ -358,7 +357,7 @@ emit_change(SinkWriter *writer, TupleTableSlot *old, TupleTableSlot *new)
 		new_tuple = toast_flatten_tuple(new_tuple, desc);
 
 	if (writer->emit_layout == NULL)
-		writer->emit_layout = decoder_layout(writer->rel);
+		writer->emit_layout = change_layout(writer->sink->relid, desc, true, NULL);
 	list = change_set_get_list(writer->emit, writer->sink->relid, true);
 	change_list_add(list, CHANGE_ROW, writer->emit_layout, old_tuple, new_tuple);
 }

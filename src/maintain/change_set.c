@@ -28,6 +28,7 @@
 #include "base/freshet.h"
 
 #include "access/htup_details.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "base/guc.h"
@@ -75,6 +76,17 @@ typedef struct ChangeHeader
 	uint32		new_len;
 	ChangeKind	kind;
 } ChangeHeader;
+
+/* The layouts of the rows of a relation. */
+typedef struct RelationLayouts
+{
+	Oid			relid;			/* hash key */
+	List	   *layouts;		/* ChangeLayout * */
+} RelationLayouts;
+
+/* Made with the first layout. */
+static MemoryContext layout_context = NULL;
+static HTAB *relation_layouts = NULL;
 
 static List *all_sets = NIL;
 static uint64 last_serial = 0;
@@ -141,6 +153,63 @@ change_set_destroy_all(void)
 	while (all_sets != NIL)
 		change_set_destroy(linitial(all_sets));
 	memory_used = 0;
+	if (layout_context != NULL)
+		MemoryContextDelete(layout_context);
+	layout_context = NULL;
+	relation_layouts = NULL;
+}
+
+static RelationLayouts *
+layouts_of(Oid relid)
+{
+	RelationLayouts *entry;
+	bool		found;
+
+	if (layout_context == NULL)
+		layout_context = AllocSetContextCreate(TopMemoryContext, "freshet layouts",
+											   ALLOCSET_DEFAULT_SIZES);
+	if (relation_layouts == NULL)
+	{
+		HASHCTL		ctl;
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(RelationLayouts);
+		ctl.hcxt = layout_context;
+		relation_layouts = hash_create("freshet layouts", 64, &ctl,
+									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	entry = hash_search(relation_layouts, &relid, HASH_ENTER, &found);
+	if (!found)
+		entry->layouts = NIL;
+	return entry;
+}
+
+ChangeLayout *
+change_layout(Oid relid, TupleDesc desc, bool identity_full, const Bitmapset *identity_attrs)
+{
+	RelationLayouts *entry = layouts_of(relid);
+	ChangeLayout *layout;
+	MemoryContext oldcontext;
+	ListCell   *lc;
+
+	foreach(lc, entry->layouts)
+	{
+		layout = lfirst(lc);
+		if (layout->identity_full == identity_full &&
+			bms_equal(layout->identity_attrs, identity_attrs) &&
+			equalTupleDescs(layout->desc, desc))
+			return layout;
+	}
+
+	oldcontext = MemoryContextSwitchTo(layout_context);
+	layout = palloc(sizeof(ChangeLayout));
+	layout->desc = CreateTupleDescCopyConstr(desc);
+	layout->relid = relid;
+	layout->identity_full = identity_full;
+	layout->identity_attrs = bms_copy(identity_attrs);
+	entry->layouts = lappend(entry->layouts, layout);
+	MemoryContextSwitchTo(oldcontext);
+	return layout;
 }
 
 Size

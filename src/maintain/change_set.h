@@ -28,8 +28,9 @@ typedef enum ChangeKind
 
 /*
  * How the rows of a stretch of changes are laid out, and which columns of
- * their old rows can be trusted.  Shared by change sets, never freed while
- * one of them lives (they are few: one for each DDL command on a source).
+ * their old rows can be trusted.  Shared by change sets, and freed with the
+ * last of them by change_set_destroy_all() alone (they are few: one for each
+ * DDL command on a source).
  */
 typedef struct ChangeLayout
 {
@@ -62,10 +63,17 @@ typedef struct ChangeSet
 extern ChangeSet *change_set_create(void);
 extern void change_set_destroy(ChangeSet *set);
 
+/*
+ * The layout with these members: one that was made before, if there is one
+ * (invalidations come also when nothing has changed), or a new one.
+ */
+extern ChangeLayout *change_layout(Oid relid, TupleDesc desc, bool identity_full,
+								   const Bitmapset *identity_attrs);
+
 /* Bytes of its changes, in memory and spilled. */
 extern Size change_set_size(const ChangeSet *set);
 
-/* Destroy all that are left: after an error. */
+/* Destroy all that are left, and all layouts: after an error. */
 extern void change_set_destroy_all(void);
 
 extern ChangeList *change_set_get_list(ChangeSet *set, Oid relid, bool create);
