@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # check.sh SUITE...: builds freshet and runs its tests on private servers.
-# SUITE is regress, isolation, examples or tap.
+# SUITE is house (the includes of src/), regress, isolation, examples or tap.
 #
 # Everything that tests read and write is copied to a temporary directory, so
 # that they can run as another user than the one who owns the checkout.  The
@@ -155,6 +155,15 @@ regress_suite() {
 	count "$suite" "$ok" "$bad"
 }
 
+# The structure of the sources, before anything is run.
+house_suite() {
+	if perl "$ROOT/scripts/check_rooms.pl" "$ROOT/src"; then
+		count house 1 0
+	else
+		count house 0 1
+	fi
+}
+
 # Every example is a script that ends in an error unless its sinks come out
 # right.
 examples_suite() {
@@ -230,6 +239,7 @@ tap_suite() {
 declare -A names_of
 for suite in "$@"; do
 	case $suite in
+		house) if is_chosen house pl; then names_of[$suite]=house; else names_of[$suite]=; fi ;;
 		regress) names_of[$suite]=$(chosen sql sql) ;;
 		isolation) names_of[$suite]=$(chosen specs spec) ;;
 		examples) names_of[$suite]=$(chosen examples sql) ;;
@@ -269,6 +279,7 @@ for suite in "$@"; do
 	mapfile -t names <<<"${names_of[$suite]}"
 	say "--- $suite"
 	case $suite in
+		house) house_suite ;;
 		regress) regress_suite regress "$tests/regress/pg_regress" "${names[@]}" ;;
 		isolation)
 			regress_suite isolation "$tests/isolation/pg_isolation_regress" "${names[@]}" ;;

@@ -48,6 +48,7 @@
 #include "base/names.h"
 #include "catalog/sink_catalog.h"
 #include "compile/analyze.h"
+#include "compile/source_check.h"
 #include "compile/strategy.h"
 
 PG_FUNCTION_INFO_V1(freshet_drop_sink);
@@ -284,8 +285,8 @@ find_obstacles(const Query *query)
 		strategy_choose(query, &choice);
 		sink_leave_sandbox(&sandbox);
 		plan = choice.plan;
-		analyze_check_sources(plan, GetUserId());
-		if (!analyze_identity_suffices(plan, &insufficient))
+		source_check_all(plan, GetUserId());
+		if (!source_identities_suffice(plan, &insufficient))
 		{
 			ListCell   *lc;
 

@@ -19,6 +19,7 @@
 #include "base/shmem.h"
 #include "catalog/sink.h"
 #include "compile/analyze.h"
+#include "compile/source_check.h"
 #include "compile/strategy.h"
 #include "sink_table.h"
 
@@ -79,7 +80,7 @@ freshet_create_sink(PG_FUNCTION_ARGS)
 	strategy_choose(query, &choice);
 	sink_leave_sandbox(&sandbox);
 	plan = choice.plan;
-	analyze_check_sources(plan, GetUserId());
+	source_check_all(plan, GetUserId());
 	if (!PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -24,6 +24,7 @@
 #include "catalog/sink.h"
 #include "compile/analyze.h"
 #include "compile/index_advice.h"
+#include "compile/source_check.h"
 #include "compile/wide_view_spec.h"
 #include "compile/wide_view_sql.h"
 #include "sink_table.h"
@@ -107,7 +108,7 @@ freshet_create_wide_view(PG_FUNCTION_ARGS)
 	sink_enter_analysis_sandbox(&sandbox);
 	plan = analyze_wide_view(query);
 	sink_leave_sandbox(&sandbox);
-	analyze_check_sources(plan, GetUserId());
+	source_check_all(plan, GetUserId());
 	sink_table_ensure_identity(plan);
 	index_advice(plan, create_indexes);
 

@@ -51,6 +51,7 @@
 #include "base/shmem.h"
 #include "catalog/sink_catalog.h"
 #include "compile/analyze.h"
+#include "compile/source_check.h"
 #include "sink_table.h"
 
 /* Pages of a sink leave room for the new versions of their rows. */
@@ -113,7 +114,7 @@ void
 sink_table_ensure_identity(const SinkPlan *plan)
 {
 	List	   *insufficient = NIL;
-	bool		suffices = analyze_identity_suffices(plan, &insufficient);
+	bool		suffices = source_identities_suffice(plan, &insufficient);
 	ListCell   *lc;
 
 	foreach(lc, insufficient)

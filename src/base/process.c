@@ -9,7 +9,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "base/freshet.h"
+#include "freshet.h"
 
 #include "miscadmin.h"
 #include "storage/ipc.h"

@@ -38,20 +38,6 @@ extern SinkPlan *analyze_refresh(const Query *query);
  */
 extern SinkPlan *analyze_wide_view(const Query *query);
 
-/*
- * Check what a source must be: permanent, not foreign, not a system
- * catalogue, not under row security for userid, SELECT granted to userid (on
- * the table or on every column used), and so on.  Raises an error by name.
- */
-extern void analyze_check_sources(const SinkPlan *plan, Oid userid);
-
-/*
- * True if the replica identities of the sources give the old values of all
- * columns that the plan needs them of.  For a partitioned table: of every leaf.
- * insufficient (may be NULL) receives the OIDs of the tables that lack it.
- */
-extern bool analyze_identity_suffices(const SinkPlan *plan, List **insufficient);
-
 /* Lines that tell a person the strategy and the reason, as List of char *. */
 extern List *analyze_explain(const Query *query);
 

@@ -20,6 +20,7 @@
 #include "analyze.h"
 #include "analyze_internal.h"
 #include "base/names.h"
+#include "source_check.h"
 #include "strategy.h"
 
 /* Column names of the sink, separated by commas. */
@@ -113,7 +114,7 @@ identity_line(const SinkPlan *plan)
 	ListCell   *lc;
 	StringInfoData buf;
 
-	if (analyze_identity_suffices(plan, &insufficient))
+	if (source_identities_suffice(plan, &insufficient))
 		return pstrdup("replica identity: gives the old values of all columns used");
 
 	initStringInfo(&buf);

@@ -25,7 +25,6 @@
 #include "utils/relcache.h"
 #include "utils/rls.h"
 
-#include "analyze.h"
 #include "source_check.h"
 
 #define REFUSE_SOURCE(rel, what, hint) \
@@ -166,7 +165,7 @@ check_source(const SourceUse *source, Oid userid, bool run_as_query)
 }
 
 void
-analyze_check_sources(const SinkPlan *plan, Oid userid)
+source_check_all(const SinkPlan *plan, Oid userid)
 {
 	for (int i = 0; i < plan->nsources; i++)
 		check_source(&plan->sources[i], userid, plan->shape == SHAPE_REFRESH);
@@ -246,7 +245,7 @@ source_identity_suffices(const SourceUse *use, List **insufficient)
 }
 
 bool
-analyze_identity_suffices(const SinkPlan *plan, List **insufficient)
+source_identities_suffice(const SinkPlan *plan, List **insufficient)
 {
 	bool		result = true;
 

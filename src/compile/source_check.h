@@ -10,10 +10,26 @@
 
 #include "utils/rel.h"
 
+#include "plan.h"
+
 /*
  * Raises an error, naming the table, if its kind or its place rules it out.
  * inh: the query reads its children too (no ONLY).
  */
 extern void source_check_kind(Relation rel, bool inh);
+
+/*
+ * Check what a source must be: permanent, not foreign, not a system
+ * catalogue, not under row security for userid, SELECT granted to userid (on
+ * the table or on every column used), and so on.  Raises an error by name.
+ */
+extern void source_check_all(const SinkPlan *plan, Oid userid);
+
+/*
+ * True if the replica identities of the sources give the old values of all
+ * columns that the plan needs them of.  For a partitioned table: of every leaf.
+ * insufficient (may be NULL) receives the OIDs of the tables that lack it.
+ */
+extern bool source_identities_suffice(const SinkPlan *plan, List **insufficient);
 
 #endif							/* FRESHET_SOURCE_CHECK_H */

@@ -51,7 +51,6 @@
 #include "base/process.h"
 #include "base/shmem.h"
 #include "launcher.h"
-#include "worker.h"
 
 #define RESTART_DELAY_MS	1000
 

@@ -22,7 +22,6 @@
 #include "utils/inval.h"
 
 #include "base/names.h"
-#include "decoder.h"
 #include "log_slot.h"
 
 /*
@@ -136,7 +135,6 @@ log_slot_drop(void)
 	char		name[NAMEDATALEN];
 
 	freshet_object_name(MyDatabaseId, name);
-	decoder_stop();
 	if (SearchNamedReplicationSlot(name, true) != NULL)
 		ReplicationSlotDrop(name, false);
 }

@@ -4,7 +4,7 @@
  *		The per-database worker: the loop around batches, errors, restart.
  *
  * One per database, a background worker with the rights of the bootstrap
- * superuser; what users define runs in the sandbox of sink.c.  It sleeps on
+ * superuser; what users define runs in the sandbox of sink_cache.c.  It sleeps on
  * its latch until a transaction of the database commits, and starts at most
  * one batch each freshet.batch_interval.
  *
@@ -157,6 +157,7 @@ give_up(void)
 	char		name[NAMEDATALEN];
 
 	giving_up = true;
+	decoder_stop();
 	log_slot_drop();
 	replorigin_session_reset();
 	replorigin_session_origin = InvalidRepOriginId;
@@ -197,6 +198,7 @@ ensure_slot(void)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 
+	decoder_stop();
 	StartTransactionCommand();
 	log_slot_make();
 	CommitTransactionCommand();

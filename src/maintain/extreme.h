@@ -8,7 +8,7 @@
 #ifndef FRESHET_EXTREME_H
 #define FRESHET_EXTREME_H
 
-#include "rollup.h"
+#include "rollup_internal.h"
 
 /*
  * Recompute the extremes of every group in memory that lost one, from the

@@ -35,7 +35,7 @@
 #include "apply.h"
 #include "base/guc.h"
 #include "extreme.h"
-#include "rollup.h"
+#include "rollup_internal.h"
 #include "row_eval.h"
 #include "run.h"
 

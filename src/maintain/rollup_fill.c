@@ -54,7 +54,7 @@
 
 #include "base/process.h"
 #include "key_hash.h"
-#include "rollup.h"
+#include "rollup_internal.h"
 #include "run.h"
 #include "source_query.h"
 

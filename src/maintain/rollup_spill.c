@@ -25,7 +25,7 @@
 #include "utils/memutils.h"
 
 #include "base/guc.h"
-#include "rollup.h"
+#include "rollup_internal.h"
 #include "signed_rows.h"
 
 /* Of the memory of a run, the rows put aside get a quarter. */

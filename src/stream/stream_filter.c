@@ -13,7 +13,7 @@
  * A change of a sink is one that the worker or its filler has made.  Nobody
  * else can forge that: whatever a relation looks like, to whomever it belongs,
  * a change is known by its origin, which is the worker's own, and with it SQL
- * cannot write (sink.c).  What somebody else writes is a change of a table,
+ * cannot write (sink_cache.c).  What somebody else writes is a change of a table,
  * though it be one of a sink, by a superuser who went around its guards; so a
  * relation can have an entry as either.  (freshet.sink would have to be marked
  * as a user's catalogue table to be read under a historic snapshot, and the

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * sink.c
+ * sink_cache.c
  *		The worker's cache of the sink catalogue, plans, and the sandbox.
  *
  * The cache is a list of Sinks, read under the snapshot of a batch and kept
@@ -44,6 +44,7 @@
 #include "base/process.h"
 #include "compile/analyze.h"
 #include "compile/definition.h"
+#include "compile/source_check.h"
 #include "sink_catalog.h"
 
 /* Counted by the callbacks; never zero once they are registered. */
@@ -458,7 +459,7 @@ sink_make_plan(Sink *sink)
 		process_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
 	sink->plan = make_plan(sink, query);
 	sink->run_anew = sink->strategy == STRATEGY_REFRESH;
-	analyze_check_sources(sink->plan, sink->owner);
+	source_check_all(sink->plan, sink->owner);
 	check_columns(sink);
 
 	sink_leave_sandbox(&sandbox);

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
- * rollup.h
+ * rollup_internal.h
  *		The groups of a rollup under maintenance: what rollup.c shares with
  *		rollup_fill.c, rollup_spill.c and extreme.c.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef FRESHET_ROLLUP_H
-#define FRESHET_ROLLUP_H
+#ifndef FRESHET_ROLLUP_INTERNAL_H
+#define FRESHET_ROLLUP_INTERNAL_H
 
 #include "postgres.h"
 
@@ -123,4 +123,4 @@ extern void rollup_fill(RowConsumer *consumer, SinkStats *stats);
 /* Tell the groups which rows of the sink they have; delete the others. */
 extern void rollup_adopt_rows(Rollup *rollup);
 
-#endif							/* FRESHET_ROLLUP_H */
+#endif							/* FRESHET_ROLLUP_INTERNAL_H */
