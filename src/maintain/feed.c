@@ -31,6 +31,7 @@
 #include "change_set.h"
 #include "base/process.h"
 #include "feed.h"
+#include "unread.h"
 
 /* The columns whose old values the sink needs must be in the old row. */
 static void
@@ -53,16 +54,6 @@ check_identity(const FeedTarget *target, const ChangeLayout *layout)
 					"the sink uses", name),
 			 errdetail("Run ALTER TABLE %s REPLICA IDENTITY FULL, then freshet.rebuild_sink().",
 					   name)));
-}
-
-static inline void
-feed_row(const FeedTarget *targets, int ntargets, TupleTableSlot *slot, int sign, Oid *blame)
-{
-	for (int i = 0; i < ntargets; i++)
-	{
-		*blame = targets[i].sink->relid;
-		targets[i].consumer->row(targets[i].consumer, targets[i].source, slot, sign);
-	}
 }
 
 static int
@@ -95,29 +86,134 @@ choose_targets(const FeedTarget *targets, int ntargets, Oid relid, FeedTarget *c
 	return n;
 }
 
-/* The columns that a delta sink uses are those of the identity: no change. */
-static void
-feed_same_identity(const FeedTarget *targets, int ntargets, TupleTableSlot *slot, Oid *blame)
+/* The feeding of a list of changes. */
+typedef struct ListFeed
 {
-	for (int i = 0; i < ntargets; i++)
+	const FeedTarget *all_targets;
+	int			nall;
+	Oid		   *blame;
+
+	/* of rows with the present layout */
+	int			ntargets;		/* those for which they count */
+	FeedTarget *targets;
+	ChangeLayout *layout;
+	TupleTableSlot *old_slot;
+	TupleTableSlot *new_slot;
+	UpdateColumns *columns;
+	Bitmapset **read;			/* by target: the columns that it reads */
+	bool		checked;		/* by check_identity() */
+} ListFeed;
+
+static void
+end_layout(ListFeed *feed)
+{
+	if (feed->old_slot == NULL)
+		return;
+	ExecDropSingleTupleTableSlot(feed->old_slot);
+	ExecDropSingleTupleTableSlot(feed->new_slot);
+}
+
+static void
+begin_layout(ListFeed *feed, ChangeLayout *layout)
+{
+	end_layout(feed);
+	feed->layout = layout;
+	feed->ntargets = choose_targets(feed->all_targets, feed->nall, layout->relid, feed->targets);
+	feed->old_slot = MakeSingleTupleTableSlot(layout->desc, &TTSOpsHeapTuple);
+	feed->new_slot = MakeSingleTupleTableSlot(layout->desc, &TTSOpsHeapTuple);
+	feed->columns = unread_create(layout->desc);
+	for (int i = 0; i < feed->ntargets; i++)
+		feed->read[i] = unread_columns(feed->targets[i].sink->plan, feed->targets[i].source,
+									   layout->desc);
+	feed->checked = false;
+}
+
+static void
+check_identities(ListFeed *feed)
+{
+	for (int i = 0; i < feed->ntargets; i++)
 	{
-		if (targets[i].consumer->wants_same_identity)
-			feed_row(&targets[i], 1, slot, 1, blame);
+		*feed->blame = feed->targets[i].sink->relid;
+		check_identity(&feed->targets[i], feed->layout);
 	}
+	feed->checked = true;
+}
+
+static inline void
+feed_row(ListFeed *feed, int i, TupleTableSlot *slot, int sign)
+{
+	RowConsumer *consumer = feed->targets[i].consumer;
+
+	*feed->blame = feed->targets[i].sink->relid;
+	consumer->row(consumer, feed->targets[i].source, slot, sign);
+}
+
+/*
+ * The log has no old row, since no column of the identity was changed.  Those
+ * that a delta sink uses are among these.
+ */
+static void
+feed_same_identity(ListFeed *feed, Change *change)
+{
+	ExecStoreHeapTuple(&change->new, feed->new_slot, false);
+	for (int i = 0; i < feed->ntargets; i++)
+	{
+		if (feed->targets[i].consumer->wants_same_identity &&
+			!bms_is_subset(feed->read[i], feed->layout->identity_attrs))
+			feed_row(feed, i, feed->new_slot, 1);
+	}
+}
+
+static void
+feed_update(ListFeed *feed, Change *change)
+{
+	ExecStoreHeapTuple(&change->old, feed->old_slot, false);
+	ExecStoreHeapTuple(&change->new, feed->new_slot, false);
+	unread_begin(feed->columns, feed->old_slot, feed->new_slot);
+	for (int i = 0; i < feed->ntargets; i++)
+	{
+		if (unread_is_same(feed->columns, feed->read[i]))
+			continue;
+		feed_row(feed, i, feed->old_slot, -1);
+		feed_row(feed, i, feed->new_slot, 1);
+	}
+}
+
+static void
+feed_change(ListFeed *feed, Change *change)
+{
+	TupleTableSlot *slot = feed->new_slot;
+
+	if (change->kind == CHANGE_SAME_IDENTITY)
+	{
+		feed_same_identity(feed, change);
+		return;
+	}
+	if (change->has_old && change->has_new)
+	{
+		feed_update(feed, change);
+		return;
+	}
+
+	/* the sinks use no column of a row that the log lacks: any will do */
+	if (change->kind == CHANGE_BLIND_DELETE)
+		ExecStoreAllNullTuple(slot);
+	else
+		ExecStoreHeapTuple(change->has_old ? &change->old : &change->new, slot, false);
+	for (int i = 0; i < feed->ntargets; i++)
+		feed_row(feed, i, slot, change->has_new ? 1 : -1);
 }
 
 static void
 feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 {
+	ListFeed	feed = {.all_targets = targets,.nall = ntargets,.blame = blame};
 	ChangeIterator it;
 	Change		change;
-	ChangeLayout *layout = NULL;
-	TupleTableSlot *slot = NULL;
-	FeedTarget *chosen = palloc(ntargets * sizeof(FeedTarget));
-	int			nchosen = 0;
-	bool		checked = false;
 	int			n = 0;
 
+	feed.targets = palloc(ntargets * sizeof(FeedTarget));
+	feed.read = palloc(ntargets * sizeof(Bitmapset *));
 	change_iterator_begin(&it, list);
 	while (change_iterator_next(&it, &change))
 	{
@@ -137,54 +233,18 @@ feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 			continue;
 		}
 
-		if (change.layout != layout)
-		{
-			if (slot != NULL)
-				ExecDropSingleTupleTableSlot(slot);
-			layout = change.layout;
-			slot = MakeSingleTupleTableSlot(layout->desc, &TTSOpsHeapTuple);
-			nchosen = choose_targets(targets, ntargets, layout->relid, chosen);
-			checked = false;
-		}
-		if (nchosen == 0)
+		if (change.layout != feed.layout)
+			begin_layout(&feed, change.layout);
+		if (feed.ntargets == 0)
 			continue;
-		if (!checked && (change.has_old || change.kind != CHANGE_ROW))
-		{
-			for (int i = 0; i < nchosen; i++)
-			{
-				*blame = chosen[i].sink->relid;
-				check_identity(&chosen[i], layout);
-			}
-			checked = true;
-		}
-
-		if (change.kind == CHANGE_SAME_IDENTITY)
-		{
-			ExecStoreHeapTuple(&change.new, slot, false);
-			feed_same_identity(chosen, nchosen, slot, blame);
-			continue;
-		}
-		if (change.kind == CHANGE_BLIND_DELETE)
-		{
-			/* the sinks use no column at all: any row will do */
-			feed_row(chosen, nchosen, ExecStoreAllNullTuple(slot), -1, blame);
-			continue;
-		}
-		if (change.has_old)
-		{
-			ExecStoreHeapTuple(&change.old, slot, false);
-			feed_row(chosen, nchosen, slot, -1, blame);
-		}
-		if (change.has_new)
-		{
-			ExecStoreHeapTuple(&change.new, slot, false);
-			feed_row(chosen, nchosen, slot, 1, blame);
-		}
+		if (!feed.checked && (change.has_old || change.kind != CHANGE_ROW))
+			check_identities(&feed);
+		feed_change(&feed, &change);
 	}
 	change_iterator_end(&it);
-	if (slot != NULL)
-		ExecDropSingleTupleTableSlot(slot);
-	pfree(chosen);
+	end_layout(&feed);
+	pfree(feed.targets);
+	pfree(feed.read);
 }
 
 int64
