@@ -174,6 +174,20 @@ kill 'CONT', $worker;
 is_exact('attached and detached while behind');
 is_deeply([ differing_sinks($node, 'postgres', \%sinks) ], [], 'attached and detached while behind: plain SQL');
 
+# Unlogged for a while, command by command, and logged again before the worker is
+# there.
+$worker = wait_for_worker($node);
+kill 'STOP', $worker;
+$node->safe_psql('postgres', $_)
+  foreach ('ALTER TABLE p0 SET UNLOGGED', 'DELETE FROM root WHERE k = 0 AND id % 2 = 0',
+	'INSERT INTO root (k, v) SELECT 0, i FROM generate_series(1, 50) i', 'ALTER TABLE p0 SET LOGGED',
+	'UPDATE root SET v = v + 1 WHERE k = 0',
+	q{INSERT INTO root (k, v, filler) SELECT 0, i, repeat('x', 1000) FROM generate_series(1, 3000) i},
+	'DELETE FROM root WHERE filler IS NOT NULL');
+kill 'CONT', $worker;
+is_exact('unlogged while behind');
+is_deeply([ differing_sinks($node, 'postgres', \%sinks) ], [], 'unlogged while behind: plain SQL');
+
 is($node->safe_psql('postgres', q{SELECT count(*) FROM freshet.status WHERE state = 'failed'}), '0', 'nothing failed');
 $node->stop;
 done_testing();

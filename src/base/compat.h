@@ -42,6 +42,15 @@
 #define freshet_acquire_slot(name)	ReplicationSlotAcquire(name, true)
 #endif
 
+/* 16: what a file is named by */
+#if PG_VERSION_NUM >= 160000
+#define freshet_create_database(record)	((record)->rlocator.dbOid)
+#define freshet_create_filenode(record)	((record)->rlocator.relNumber)
+#else
+#define freshet_create_database(record)	((record)->rnode.dbNode)
+#define freshet_create_filenode(record)	((record)->rnode.relNode)
+#endif
+
 /* 16: an origin can be shared with parallel workers */
 #if PG_VERSION_NUM >= 160000
 #define freshet_origin_session_setup(id)	replorigin_session_setup(id, 0)

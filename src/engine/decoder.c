@@ -62,6 +62,7 @@
 #include "catalog/sink.h"
 #include "decoder.h"
 #include "log_slot.h"
+#include "rewrites.h"
 
 /*
  * A source under which the changes of a relation are listed: itself, or a
@@ -85,6 +86,7 @@ typedef struct DecodedRelation
 	bool		valid;			/* cleared by invalidations */
 	MemoryContext context;		/* of what was found out, or NULL */
 	List	   *targets;		/* DecodedTarget *; NIL: nobody wants it */
+	bool		rewrite;		/* it has the rows that ALTER TABLE writes anew */
 } DecodedRelation;
 
 typedef struct HeldBack
@@ -238,6 +240,7 @@ decoder_stop(void)
 		ReplicationSlotRelease();
 
 	change_set_destroy_all();
+	rewrites_forget();
 	held_back = NIL;
 	relations = NULL;
 	last_relation = NULL;
@@ -341,6 +344,34 @@ add_target(DecodedRelation *entry, Relation rel, Oid source)
 	entry->targets = lappend(entry->targets, target);
 }
 
+/*
+ * The rows that ALTER TABLE writes anew come as those of a table that is made
+ * for them.  They say only that a source may have other rows than before.
+ */
+static void
+examine_rewrite(DecodedRelation *entry, Oid relid)
+{
+	Relation	rel = RelationIdGetRelation(relid);
+	List	   *relids = list_make1_oid(relid);
+	ListCell   *lc;
+
+	if (!RelationIsValid(rel))
+		return;
+	if (rel->rd_rel->relispartition)
+		relids = list_concat(relids, get_partition_ancestors(relid));
+	foreach(lc, relids)
+	{
+		DecodedTarget *target;
+
+		if (!rewrites_may_change(rel) || !list_member_oid(interest, lfirst_oid(lc)))
+			continue;
+		target = palloc0(sizeof(DecodedTarget));
+		target->source = lfirst_oid(lc);
+		entry->targets = lappend(entry->targets, target);
+	}
+	RelationClose(rel);
+}
+
 /* Find out about a relation, under the historic snapshot of a callback. */
 static void
 examine_relation(DecodedRelation *entry, Relation rel)
@@ -355,6 +386,9 @@ examine_relation(DecodedRelation *entry, Relation rel)
 	entry->context = AllocSetContextCreate(decoder_context, "freshet decoded relation",
 										   ALLOCSET_SMALL_SIZES);
 	oldcontext = MemoryContextSwitchTo(entry->context);
+	entry->rewrite = OidIsValid(rel->rd_rel->relrewrite);
+	if (entry->rewrite)
+		examine_rewrite(entry, rel->rd_rel->relrewrite);
 	if (list_member_oid(interest, entry->relid))
 		add_target(entry, rel, entry->relid);
 	if (rel->rd_rel->relispartition)
@@ -379,6 +413,7 @@ find_entry(Oid relid)
 		entry->valid = false;
 		entry->context = NULL;
 		entry->targets = NIL;
+		entry->rewrite = false;
 	}
 	return entry;
 }
@@ -450,6 +485,11 @@ begin_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
 static void
 commit_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn)
 {
+	MemoryContext oldcontext = MemoryContextSwitchTo(change_context);
+
+	rewrites_end_transaction(txn, interest, current_set);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextReset(change_context);
 	current_set = NULL;
 }
 
@@ -502,6 +542,14 @@ change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation rel,
 	entry = lookup_relation(rel);
 	if (entry->targets == NIL)
 		return;
+	if (entry->rewrite)
+	{
+		foreach(lc, entry->targets)
+			change_list_set_unknown(change_set_get_list(current_set,
+														((DecodedTarget *) lfirst(lc))->source,
+														true));
+		return;
+	}
 
 	old = freshet_change_old_tuple(change);
 	new = freshet_change_new_tuple(change);
@@ -580,7 +628,7 @@ static void
 startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *options, bool is_init)
 {
 	options->output_type = OUTPUT_PLUGIN_BINARY_OUTPUT;
-	options->receive_rewrites = false;
+	options->receive_rewrites = true;
 }
 
 void
@@ -666,6 +714,8 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 		if (error)
 			elog(ERROR, "could not read the write-ahead log at %X/%X: %s",
 				 LSN_FORMAT_ARGS(decoding->reader->EndRecPtr), error);
+		if (record != NULL)
+			rewrites_note_record(decoding->reader);
 		if (record != NULL)
 			LogicalDecodingProcessRecord(decoding, decoding->reader);
 
