@@ -17,6 +17,11 @@ CREATE SCHEMA freshet_def;
 COMMENT ON SCHEMA freshet_def IS 'freshet: the definitions of sinks, as views';
 GRANT USAGE ON SCHEMA freshet_def TO PUBLIC;
 
+-- States of sinks, written by the worker; nobody else's business.
+CREATE SCHEMA freshet_stage;
+COMMENT ON SCHEMA freshet_stage IS 'freshet: what sinks are maintained from, beside themselves';
+REVOKE ALL ON SCHEMA freshet_stage FROM PUBLIC;
+
 --
 -- Catalogue
 --

@@ -10,7 +10,7 @@ SELECT freshet.create_sink('st_copy', 'SELECT id, x FROM st_source WHERE g = 1')
 SELECT freshet.wait(sink, '60 s') IS NOT NULL FROM unnest('{st_groups, st_total, st_copy}'::regclass[]) sink;
 -- The worker's commits are not flushed at once, and only what is flushed is
 -- decoded; hence the messages, whose commits are.
--- bookkeeping columns there are
+-- there are no columns but those of the query; nor are states streamed
 SELECT attname FROM pg_attribute WHERE attrelid = 'st_groups'::regclass AND attname LIKE '\_freshet%' ORDER BY 1;
 INSERT INTO st_source VALUES (1, 1, 1.50), (2, NULL, 2);
 SELECT freshet.wait('60 s') IS NOT NULL AND pg_logical_emit_message(true, 'flush', '') IS NOT NULL;

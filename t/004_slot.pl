@@ -213,6 +213,9 @@ is( $node->safe_psql('restored', 'SELECT count(*) FROM freshet.status'),
 	'3', 'the sinks are there');
 is( $node->safe_psql('restored', q{SELECT string_agg(DISTINCT state, ', ') FROM freshet.status}),
 	'building', 'none is live');
+is( $node->safe_psql('restored', q{SELECT count(*) FROM pg_class
+		WHERE relnamespace = 'freshet_stage'::regnamespace AND relkind = 'r'}),
+	'0', 'the states of groups are not in a dump');
 is( $node->safe_psql('restored', 'SELECT total = (SELECT sum(v) FROM src WHERE k = 1) FROM c_on_copy'),
 	't', 'their rows are there');
 ($ret, $out, $err) = $node->psql('restored', 'DELETE FROM a_groups');

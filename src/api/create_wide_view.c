@@ -59,8 +59,8 @@ check_root(const WideNode *root)
 				 errmsg("root \"%s\" of the wide view has no primary key",
 						get_rel_name(root->relid)),
 				 errdetail("The key tells one document from another."),
-				 errhint("Add a primary key that is not deferrable; a sink needs GROUP BY in its "
-						 "query.")));
+				 errhint("Add a primary key that is not deferrable; a sink has a key if "
+						 "its query groups by something, and selects all of that.")));
 
 	foreach(lc, root->key)
 	{

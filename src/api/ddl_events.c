@@ -24,6 +24,7 @@
 #include "api.h"
 #include "base/names.h"
 #include "catalog/sink_catalog.h"
+#include "maintain/group_state.h"
 
 PG_FUNCTION_INFO_V1(freshet_refuse_write);
 PG_FUNCTION_INFO_V1(freshet_on_sql_drop);
@@ -100,8 +101,10 @@ freshet_on_sql_drop(PG_FUNCTION_ARGS)
 		elog(ERROR, "could not read the dropped objects");
 	foreach(lc, vanished)
 	{
-		if (is_among_results(lfirst_oid(lc)))
-			(void) sink_catalog_delete(lfirst_oid(lc));
+		if (!is_among_results(lfirst_oid(lc)))
+			continue;
+		(void) sink_catalog_delete(lfirst_oid(lc));
+		group_states_drop(lfirst_oid(lc));
 	}
 	SPI_finish();
 

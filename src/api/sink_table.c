@@ -96,6 +96,7 @@ sink_table_target(text *name)
 						   "temporary tables of a session.")));
 
 	if (nsp == get_namespace_oid(FRESHET_SCHEMA, true) ||
+		nsp == get_namespace_oid(FRESHET_STAGE_SCHEMA, true) ||
 		nsp == get_namespace_oid(FRESHET_DEF_SCHEMA, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
@@ -198,7 +199,7 @@ make_key(Oid relid, const SinkPlan *plan)
 	names_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
 	if (plan->shape == SHAPE_BAG)
 		make_hash_index(name, plan);
-	if (plan->nkeys == 0)
+	if (plan->nkeys == 0 || !plan_shows_keys(plan))
 		return;
 
 	initStringInfo(&sql);

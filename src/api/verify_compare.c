@@ -93,10 +93,8 @@ prepare_comparison(const Sink *sink)
 {
 	const SinkPlan *plan = sink->plan;
 	Comparison *comparison = palloc0(sizeof(Comparison));
-	int			n = 0;
+	int			n = plan->ncolumns;
 
-	while (n < plan->ncolumns && plan->columns[n].role == COLUMN_OUTPUT)
-		n++;
 	comparison->ncolumns = n;
 	comparison->columns = palloc0(n * sizeof(CompareColumn));
 	comparison->order = palloc0(n * sizeof(int));

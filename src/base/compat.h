@@ -116,6 +116,25 @@
 	EvalPlanQualInit(epqstate, estate, NULL, NIL, -1)
 #endif
 
+/* 16: the number of a relation's file; what heap_update() tells of indexes */
+#if PG_VERSION_NUM >= 160000
+#define freshet_relation_file(rel)	((rel)->rd_locator.relNumber)
+#define freshet_simple_heap_update(rel, tid, tuple) \
+	do { \
+		TU_UpdateIndexes which_; \
+		simple_heap_update(rel, tid, tuple, &which_); \
+	} while (0)
+#define freshet_define_index(relid, stmt) \
+	DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid, -1, false, false, true, \
+				false, true)
+#else
+#define freshet_relation_file(rel)	((rel)->rd_node.relNode)
+#define freshet_simple_heap_update(rel, tid, tuple)	simple_heap_update(rel, tid, tuple)
+#define freshet_define_index(relid, stmt) \
+	DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid, false, false, true, false, \
+				true)
+#endif
+
 /* 17: a message can be flushed at once */
 #if PG_VERSION_NUM >= 170000
 #define freshet_log_message(prefix, data, len) \

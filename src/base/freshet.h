@@ -23,6 +23,8 @@
 
 #define FRESHET_SCHEMA		"freshet"
 #define FRESHET_DEF_SCHEMA	"freshet_def"
+#define FRESHET_STAGE_SCHEMA	"freshet_stage"
+#define FRESHET_EXTENSION	"freshet"
 
 /* Slot and replication origin of the database with this OID. */
 #define FRESHET_OBJECT_PREFIX	"freshet_"
@@ -30,12 +32,9 @@
 /* Prefix of the messages in the log that tell what a batch has applied. */
 #define FRESHET_MESSAGE_PREFIX	"freshet"
 
-/* Bookkeeping columns of sinks begin with this. */
+/* Names that no column of a sink may have, for bookkeeping, begin with this. */
 #define FRESHET_COLUMN_PREFIX	"_freshet_"
 #define FRESHET_SINK_TRIGGER	"_freshet_refuse_write"
-#define FRESHET_ROWS_COLUMN		"_freshet_rows"
-#define FRESHET_STATE_COLUMN	"_freshet_state"
-#define FRESHET_KEY_COLUMN		"_freshet_key"
 
 /* What finds rows without a key, and how many columns of them it looks at. */
 #define FRESHET_ROW_HASH	"row_hash"

@@ -118,9 +118,9 @@ extern void sink_leave_sandbox(const SinkSandbox *sandbox);
 /* Is the sandbox the same for both? */
 extern bool sink_same_sandbox(const Sink *a, const Sink *b);
 
-/* Delete the states of sinks that are gone (worker only); cheap if none is.
- * Writes, so after the decoding. */
-extern void sink_clean_states(void);
+/* Delete the states of sinks that are gone (worker only), and return the OIDs
+ * of these; cheap if none is.  Writes, so after the decoding. */
+extern List *sink_clean_states(void);
 
 /* For SQL functions: a Sink in the current memory context, an error if relid
  * is not a sink. */

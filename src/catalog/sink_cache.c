@@ -490,15 +490,18 @@ sink_set_state(Sink *sink, SinkState state, const char *error)
 	watch_relations();
 }
 
-void
+List *
 sink_clean_states(void)
 {
-	if (!cached_orphans)
-		return;
+	List	   *relids;
 
-	sink_state_delete_orphans();
+	if (!cached_orphans)
+		return NIL;
+
+	relids = sink_state_delete_orphans();
 	cached_orphans = false;
 	changed_in_xact = true;
+	return relids;
 }
 
 /* Settings are seldom other than they should be: look before setting. */

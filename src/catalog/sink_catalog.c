@@ -556,9 +556,10 @@ sink_state_write(const Sink *sink, SinkState state, int64 generation, const char
 	table_close(rel, RowExclusiveLock);
 }
 
-void
+List *
 sink_state_delete_orphans(void)
 {
+	List	   *relids = NIL;
 	Relation	sinks = open_catalog("sink", NATTS_SINK, AccessShareLock);
 	Relation	rel = open_catalog("sink_state", NATTS_STATE, RowExclusiveLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
@@ -566,11 +567,16 @@ sink_state_delete_orphans(void)
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		if (find_tuple(sinks, tuple_relid(tuple, RelationGetDescr(rel)), NULL) == NULL)
-			CatalogTupleDelete(rel, &tuple->t_self);
+		Oid			relid = tuple_relid(tuple, RelationGetDescr(rel));
+
+		if (find_tuple(sinks, relid, NULL) != NULL)
+			continue;
+		relids = lappend_oid(relids, relid);
+		CatalogTupleDelete(rel, &tuple->t_self);
 	}
 	systable_endscan(scan);
 	CommandCounterIncrement();
 	table_close(rel, RowExclusiveLock);
 	table_close(sinks, AccessShareLock);
+	return relids;
 }

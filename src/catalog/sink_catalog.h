@@ -43,7 +43,7 @@ extern List *sink_catalog_vanished(void);
 
 extern void sink_state_write(const Sink *sink, SinkState state, int64 generation,
 							 const char *error);
-extern void sink_state_delete_orphans(void);
+extern List *sink_state_delete_orphans(void);
 
 extern const char *sink_state_name(SinkState state);
 

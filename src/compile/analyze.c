@@ -593,9 +593,9 @@ check_output_columns(AnalyzeContext *ctx)
 	}
 }
 
-/* Append a column of a role that has no type yet; the caller fills it in. */
-SinkColumn *
-analyze_add_column(SinkPlan *plan, ColumnRole role, char *name)
+/* Append the column of an entry of the select list; expr is the planned one. */
+void
+analyze_output_column(SinkPlan *plan, TargetEntry *tle, Expr *expr)
 {
 	SinkColumn *column;
 
@@ -605,18 +605,7 @@ analyze_add_column(SinkPlan *plan, ColumnRole role, char *name)
 		plan->columns = repalloc(plan->columns, sizeof(SinkColumn) * (plan->ncolumns + 1));
 	column = &plan->columns[plan->ncolumns++];
 	memset(column, 0, sizeof(SinkColumn));
-	column->role = role;
-	column->name = name;
-	column->typmod = -1;
-	return column;
-}
-
-/* Append the column of an entry of the select list; expr is the planned one. */
-void
-analyze_output_column(SinkPlan *plan, TargetEntry *tle, Expr *expr)
-{
-	SinkColumn *column = analyze_add_column(plan, COLUMN_OUTPUT, pstrdup(tle->resname));
-
+	column->name = pstrdup(tle->resname);
 	column->type = exprType((Node *) tle->expr);
 	column->typmod = exprTypmod((Node *) tle->expr);
 	column->collation = exprCollation((Node *) tle->expr);

@@ -48,7 +48,6 @@ extern void analyze_check_outputs(const Query *query);
 /* analyze_rollup.c, analyze_copy.c */
 extern void analyze_rollup(AnalyzeContext *ctx);
 extern void analyze_copy(AnalyzeContext *ctx);
-extern SinkColumn *analyze_add_column(SinkPlan *plan, ColumnRole role, char *name);
 extern void analyze_output_column(SinkPlan *plan, TargetEntry *tle, Expr *expr);
 
 #endif							/* FRESHET_ANALYZE_INTERNAL_H */

@@ -333,7 +333,7 @@ visible_column(const SinkPlan *plan, int i)
 
 	for (c = 0; c < plan->ncolumns; c++)
 	{
-		if (plan->columns[c].role == COLUMN_OUTPUT && is_group_column(plan->columns[c].expr, i))
+		if (is_group_column(plan->columns[c].expr, i))
 			return c;
 	}
 	return -1;
@@ -351,62 +351,32 @@ result_is_state(const AggSpec *spec)
 		spec->kind == AGG_MIN || spec->kind == AGG_MAX;
 }
 
+/* Do the columns hold all of a group? */
 static void
-make_hidden_keys(SinkPlan *plan)
-{
-	int			i;
-
-	for (i = 0; i < plan->nkeys; i++)
-	{
-		KeySpec    *key = &plan->keys[i];
-		SinkColumn *column;
-
-		key->column = visible_column(plan, i);
-		if (key->column >= 0)
-			continue;
-		key->column = plan->ncolumns;
-		column = analyze_add_column(plan, COLUMN_HIDDEN_KEY,
-									psprintf("%s%d", FRESHET_KEY_COLUMN, i + 1));
-		column->type = key->type;
-		column->typmod = key->typmod;
-		column->collation = key->collation;
-		column->expr = (Expr *) group_var(i, key->type, key->typmod, key->collation);
-	}
-}
-
-/* Decide where each state is kept, and add the columns for what is not visible. */
-static void
-make_bookkeeping(SinkPlan *plan)
+find_states(SinkPlan *plan)
 {
 	RollupPlan *rollup = &plan->part.rollup;
-	bool		needs_rows = plan->nkeys > 0;
-	bool		needs_state = false;
-	int			i;
 
 	rollup->rows_column = -1;
-	rollup->state_column = -1;
-	for (i = 0; i < rollup->naggs; i++)
+	for (int i = 0; i < plan->nkeys; i++)
+	{
+		plan->keys[i].column = visible_column(plan, i);
+		if (plan->keys[i].column < 0)
+			rollup->keeps_states = true;
+	}
+	for (int i = 0; i < rollup->naggs; i++)
 	{
 		AggSpec    *spec = &rollup->aggs[i];
 
 		if (result_is_state(spec))
 			spec->visible = visible_column(plan, plan->nkeys + i);
 		if (spec->visible < 0)
-			needs_state = true;
+			rollup->keeps_states = true;
 		if (spec->kind == AGG_COUNT_STAR && spec->filter == NULL && rollup->rows_column < 0)
 			rollup->rows_column = spec->visible;
 	}
-
-	if (needs_rows && rollup->rows_column < 0)
-	{
-		rollup->rows_column = plan->ncolumns;
-		analyze_add_column(plan, COLUMN_ROWS, FRESHET_ROWS_COLUMN)->type = INT8OID;
-	}
-	if (needs_state)
-	{
-		rollup->state_column = plan->ncolumns;
-		analyze_add_column(plan, COLUMN_STATE, FRESHET_STATE_COLUMN)->type = BYTEAOID;
-	}
+	if (plan->nkeys > 0 && rollup->rows_column < 0)
+		rollup->keeps_states = true;
 }
 
 void
@@ -414,6 +384,5 @@ analyze_rollup(AnalyzeContext *ctx)
 {
 	make_keys(ctx);
 	make_outputs(ctx);
-	make_hidden_keys(ctx->plan);
-	make_bookkeeping(ctx->plan);
+	find_states(ctx->plan);
 }

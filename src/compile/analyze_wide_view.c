@@ -353,7 +353,6 @@ add_column(SinkPlan *plan, const TargetEntry *tle)
 {
 	SinkColumn *column = &plan->columns[plan->ncolumns++];
 
-	column->role = COLUMN_OUTPUT;
 	column->name = pstrdup(tle->resname);
 	column->type = exprType((Node *) tle->expr);
 	column->typmod = exprTypmod((Node *) tle->expr);

@@ -23,31 +23,54 @@
 #include "source_check.h"
 #include "strategy.h"
 
-/* Column names of the sink, separated by commas. */
+/* An expression as the user wrote it; columns of the window have no name here. */
 static char *
-key_names(const SinkPlan *plan)
+expression_text(AnalyzeContext *ctx, Node *node, char *otherwise)
 {
+	Node	   *expr = analyze_renumber(ctx, node);
+	Oid			source = ctx->plan->sources[0].relid;
+
+	if (plan_uses_window(expr))
+		return otherwise;
+	return deparse_expression(expr, deparse_context_for(get_rel_name(source), source),
+							  false, false);
+}
+
+/* Column names of the sink, separated by commas; of a key that is none, the expression. */
+static char *
+key_names(AnalyzeContext *ctx)
+{
+	const SinkPlan *plan = ctx->plan;
 	StringInfoData buf;
-	int			i;
 
 	initStringInfo(&buf);
-	for (i = 0; i < plan->nkeys; i++)
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
-						 quote_identifier(plan->columns[plan->keys[i].column].name));
+	for (int i = 0; i < plan->nkeys; i++)
+	{
+		int			column = plan->keys[i].column;
+
+		appendStringInfoString(&buf, i > 0 ? ", " : "");
+		if (column >= 0)
+			appendStringInfoString(&buf, quote_identifier(plan->columns[column].name));
+		else
+			appendStringInfo(&buf, "%s (not selected)",
+							 expression_text(ctx, list_nth(ctx->group_exprs, i), "a window's"));
+	}
 	return buf.data;
 }
 
 static char *
-shape_line(const SinkPlan *plan)
+shape_line(AnalyzeContext *ctx)
 {
+	const SinkPlan *plan = ctx->plan;
+
 	if (plan->shape == SHAPE_BAG)
 		return pstrdup("shape: copy of the rows, without a key, found by their values");
 	if (plan->shape == SHAPE_COPY)
-		return psprintf("shape: copy of the rows, key %s", key_names(plan));
+		return psprintf("shape: copy of the rows, key %s", key_names(ctx));
 	if (plan->nkeys == 0)
 		return pstrdup("shape: total, one row");
 	return psprintf(ngettext("shape: rollup, %d key: %s", "shape: rollup, %d keys: %s",
-							 plan->nkeys), plan->nkeys, key_names(plan));
+							 plan->nkeys), plan->nkeys, key_names(ctx));
 }
 
 /* A length in days, hours, minutes and seconds. */
@@ -73,38 +96,27 @@ window_line(const WindowSpec *window)
 	return psprintf("window: tumbling, %s, aligned to %s", length_text(window->size), aligned);
 }
 
-/* The aggregate as the user wrote it; columns of the window have no name here. */
-static char *
-aggregate_text(AnalyzeContext *ctx, int i)
-{
-	Node	   *agg = analyze_renumber(ctx, list_nth(ctx->aggrefs, i));
-	Oid			source = ctx->plan->sources[0].relid;
-
-	if (plan_uses_window(agg))
-		return psprintf("%s(...)", get_func_name(plan_rollup(ctx->plan)->aggs[i].aggfnoid));
-	return deparse_expression(agg, deparse_context_for(get_rel_name(source), source),
-							  false, false);
-}
-
 static char *
 aggregate_line(AnalyzeContext *ctx, int i)
 {
 	const AggSpec *spec = &plan_rollup(ctx->plan)->aggs[i];
 	const char *note = "";
+	char	   *text = expression_text(ctx, list_nth(ctx->aggrefs, i),
+									   psprintf("%s(...)", get_func_name(spec->aggfnoid)));
 	char	   *kept;
 
-	if (spec->visible >= 0)
+	if (!plan_rollup(ctx->plan)->keeps_states)
 		kept = psprintf("in column %s",
 						quote_identifier(ctx->plan->columns[spec->visible].name));
 	else
-		kept = psprintf("in %s", FRESHET_STATE_COLUMN);
+		kept = pstrdup("beside the sink");
 
 	if (spec->kind == AGG_MIN || spec->kind == AGG_MAX)
 		note = "; a group is recomputed when its extreme goes away";
 	else if (spec->kind == AGG_SUM_FLOAT4 || spec->kind == AGG_SUM_FLOAT8 ||
 			 spec->kind == AGG_AVG_FLOAT)
 		note = "; exact sum, rounded once";
-	return psprintf("aggregate: %s, kept %s%s", aggregate_text(ctx, i), kept, note);
+	return psprintf("aggregate: %s, kept %s%s", text, kept, note);
 }
 
 static char *
@@ -187,7 +199,7 @@ analyze_explain(const Query *query)
 	lines = lappend(lines, pstrdup("strategy: delta, each change is folded into the sink "
 								   "without running the query"));
 	lines = lappend(lines, source_line(&plan->sources[0]));
-	lines = lappend(lines, shape_line(plan));
+	lines = lappend(lines, shape_line(&ctx));
 	if (plan_rows(plan)->window != NULL)
 		lines = lappend(lines, window_line(plan_rows(plan)->window));
 	for (i = 0; plan->shape == SHAPE_ROLLUP && i < plan_rollup(plan)->naggs; i++)

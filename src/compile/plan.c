@@ -47,6 +47,17 @@ plan_kind(const SinkPlan *plan)
 	pg_unreachable();
 }
 
+bool
+plan_shows_keys(const SinkPlan *plan)
+{
+	for (int i = 0; i < plan->nkeys; i++)
+	{
+		if (plan->keys[i].column < 0)
+			return false;
+	}
+	return true;
+}
+
 int
 plan_find_source(const SinkPlan *plan, Oid relid)
 {

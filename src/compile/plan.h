@@ -82,10 +82,9 @@ typedef struct AggSpec
 	Oid			sortop;			/* MIN, MAX: the aggregate's sort operator */
 
 	/*
-	 * Index in SinkPlan.columns of a visible column that is exactly this
-	 * aggregate and from which the state can be taken; -1 if the state is
-	 * kept in _freshet_state.  So for count(*), count(x), min and max when
-	 * they stand alone in the select list.
+	 * Index in SinkPlan.columns of a column that is exactly this aggregate and
+	 * from which the state can be taken, or -1.  So for count(*), count(x), min
+	 * and max when they stand alone in the select list.
 	 */
 	int			visible;
 } AggSpec;
@@ -98,27 +97,17 @@ typedef struct KeySpec
 	Oid			collation;
 	Oid			eqop;			/* equality operator of the grouping */
 	Oid			sortop;			/* its default btree "<" */
-	int			column;			/* index in SinkPlan.columns, hidden or not */
+	int			column;			/* index in SinkPlan.columns; -1: not selected */
 } KeySpec;
 
-typedef enum ColumnRole
-{
-	COLUMN_OUTPUT,				/* a column of the query */
-	COLUMN_HIDDEN_KEY,			/* _freshet_keyN: a key that is not selected */
-	COLUMN_ROWS,				/* _freshet_rows bigint: rows of the group */
-	COLUMN_STATE				/* _freshet_state bytea: aggregates' states */
-} ColumnRole;
-
-/* A column of the sink, in the order in which the table is made. */
+/* A column of the query, and of the sink. */
 typedef struct SinkColumn
 {
-	ColumnRole	role;
 	char	   *name;
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
-	Expr	   *expr;			/* COLUMN_OUTPUT: see the conventions above;
-								 * COLUMN_HIDDEN_KEY: over a group; else NULL */
+	Expr	   *expr;			/* see the conventions above; WIDE_VIEW: NULL */
 	bool		approximate;	/* depends on a sum or avg of float4 or
 								 * float8: verify compares with a tolerance */
 } SinkColumn;
@@ -185,11 +174,10 @@ typedef struct RollupPlan
 	RowPlan		rows;			/* first: see plan_rows() */
 	int			naggs;			/* distinct aggregates */
 	AggSpec    *aggs;
-	int			rows_column;	/* index of the column that counts the rows
-								 * of a group: a visible count(*) without
-								 * FILTER, or COLUMN_ROWS; -1 if nkeys = 0 and
-								 * nothing needs it */
-	int			state_column;	/* index of COLUMN_STATE, or -1 */
+	int			rows_column;	/* index of a count(*) without FILTER, or -1 */
+	bool		keeps_states;	/* the columns do not hold all of a group: its
+								 * keys, the number of its rows, the states of
+								 * its aggregates; it is kept beside the sink */
 } RollupPlan;
 
 /* ... and a wide view. */
@@ -215,7 +203,7 @@ typedef struct SinkPlan
 	KeySpec    *keys;
 
 	int			ncolumns;
-	SinkColumn *columns;		/* outputs first, in the query's order */
+	SinkColumn *columns;		/* in the query's order */
 	bool		uses_settings;	/* depends on TimeZone, DateStyle, ... */
 
 	/* what only one shape has: ask plan_rows() and so on, which check it */
@@ -254,6 +242,9 @@ extern SinkStrategy plan_strategy(const SinkPlan *plan);
 
 /* The name of the shape, as in freshet.sink.kind. */
 extern const char *plan_kind(const SinkPlan *plan);
+
+/* Are all keys among the columns? */
+extern bool plan_shows_keys(const SinkPlan *plan);
 
 /* The index of a relation among the sources, or -1. */
 extern int	plan_find_source(const SinkPlan *plan, Oid relid);

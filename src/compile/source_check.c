@@ -81,6 +81,7 @@ check_place(Relation rel)
 	if (RelationGetRelid(rel) < FirstNormalObjectId || IsToastNamespace(nspid))
 		REFUSE_SOURCE(rel, "It is a system table.", "Use a table of your own.");
 	if (nspid == get_namespace_oid(FRESHET_SCHEMA, true) ||
+		nspid == get_namespace_oid(FRESHET_STAGE_SCHEMA, true) ||
 		nspid == get_namespace_oid(FRESHET_DEF_SCHEMA, true))
 		REFUSE_SOURCE(rel, "It is a table of freshet itself.", "Use a table of your own.");
 }

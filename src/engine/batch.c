@@ -50,6 +50,7 @@
 #include "catalog/sink_catalog.h"
 #include "decoder.h"
 #include "maintain.h"
+#include "maintain/group_state.h"
 #include "partitions.h"
 #include "progress.h"
 #include "snapshot_offer.h"
@@ -246,6 +247,7 @@ run_in_transaction(Batch *batch, bool verify)
 {
 	XLogRecPtr	upto;
 	XLogRecPtr	limit;
+	ListCell   *lc;
 
 	batch->context = CurrentMemoryContext;
 	batch->snapshot = GetActiveSnapshot();
@@ -273,7 +275,8 @@ run_in_transaction(Batch *batch, bool verify)
 	batch->aligned = upto <= limit;
 	decode_and_maintain(batch, Min(upto, limit));
 	change_set_destroy(batch->emitted);
-	sink_clean_states();
+	foreach(lc, sink_clean_states())
+		group_states_drop(lfirst_oid(lc));
 	maintain_free_stats(batch->sinks);
 	if (batch->sinks == NIL && batch_lock_no_sink())
 		return false;

@@ -425,7 +425,8 @@ static bool
 needs_fill(Sink *sink, Batch *batch)
 {
 	return sink->state != SINK_LIVE || sink->built_generation != sink->generation ||
-		maintain_all_anew || list_member_oid(batch->unknown, sink->relid);
+		maintain_all_anew || list_member_oid(batch->unknown, sink->relid) ||
+		!run_is_possible(sink);
 }
 
 static void

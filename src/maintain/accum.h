@@ -131,10 +131,14 @@ extern void accum_set_extreme(const AccumDesc *desc, Accum *acc, Datum value, bo
 extern Datum accum_result(const AccumDesc *desc, const Accum *acc, bool *isnull);
 
 /*
- * _freshet_state: append to buf; read back from buf at its cursor.  The bytes
+ * States as bytes: append to buf; read back from buf at its cursor.  The bytes
  * of a sum depend on its inputs alone, not on the order in which they came
  * and what was retracted between.
  */
+extern void state_put_int64(StringInfo buf, int64 value);
+extern int64 state_get_int64(StringInfo buf);
+/* Nothing may be left over. */
+extern void state_check_end(StringInfo buf);
 extern void accum_serialize(const AccumDesc *desc, const Accum *acc, StringInfo buf);
 extern void accum_deserialize(const AccumDesc *desc, Accum *acc, StringInfo buf);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * accum_state.c
- *		Accumulators to bytes and back: the column _freshet_state.
+ *		Accumulators to bytes and back.
  *
  * The format has no version and no padding: it is read by the code that wrote
  * it, and a change of it means that sinks are rebuilt.  Integers, counts and
@@ -14,9 +14,9 @@
  * Equal states give equal bytes, however they came about, so that a row whose
  * state did not change need not be written.
  *
- * What is read is checked as far as memory safety asks for: a damaged column
- * is an error, never a crash.  The values of min and max are trusted as those
- * of any other column are.
+ * What is read was written by this code (group_state.h); still it is checked
+ * as far as memory safety asks for, but for the inside of the values of min and
+ * max, which are trusted as those of any other column are.
  *
  *-------------------------------------------------------------------------
  */
@@ -63,7 +63,7 @@ corrupted(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("invalid aggregate state in column \"%s\"", FRESHET_STATE_COLUMN)));
+			 errmsg("invalid state of an aggregate")));
 }
 
 /* Take len bytes at the cursor. */
@@ -107,10 +107,23 @@ get_integer_between(StringInfo buf, int64 low, int64 high)
 	return (int64) value;
 }
 
-static int64
-get_int64(StringInfo buf)
+int64
+state_get_int64(StringInfo buf)
 {
 	return get_integer_between(buf, PG_INT64_MIN, PG_INT64_MAX);
+}
+
+void
+state_put_int64(StringInfo buf, int64 value)
+{
+	put_integer(buf, value);
+}
+
+void
+state_check_end(StringInfo buf)
+{
+	if (buf->cursor != buf->len)
+		corrupted();
 }
 
 static void
@@ -137,10 +150,10 @@ get_specials(StringInfo buf)
 	if (get_integer_between(buf, 0, 1) == 1)
 	{
 		specials = (AccumSpecials *) palloc(sizeof(AccumSpecials));
-		specials->nan = get_int64(buf);
-		specials->pinf = get_int64(buf);
-		specials->ninf = get_int64(buf);
-		specials->nzero = get_int64(buf);
+		specials->nan = state_get_int64(buf);
+		specials->pinf = state_get_int64(buf);
+		specials->ninf = state_get_int64(buf);
+		specials->nzero = state_get_int64(buf);
 	}
 	return specials;
 }
@@ -248,7 +261,7 @@ get_numeric_sum(const char *data, int len)
 static void
 get_numeric(StringInfo buf, Accum *acc)
 {
-	int64		len = get_int64(buf);
+	int64		len = state_get_int64(buf);
 	int			nscales;
 
 	if (len != 0)
@@ -258,7 +271,7 @@ get_numeric(StringInfo buf, Accum *acc)
 	for (int i = 0; i < nscales; i++)
 	{
 		int			scale = (int) get_integer_between(buf, 0, NUMERIC_SCALE_LIMIT);
-		int64		count = get_int64(buf);
+		int64		count = state_get_int64(buf);
 
 		if (count == 0)
 			corrupted();
@@ -279,8 +292,8 @@ put_interval(StringInfo buf, const Accum *acc)
 static void
 get_interval(StringInfo buf, Accum *acc)
 {
-	acc->u.ival.month = get_int64(buf);
-	acc->u.ival.day = get_int64(buf);
+	acc->u.ival.month = state_get_int64(buf);
+	acc->u.ival.day = state_get_int64(buf);
 	acc->u.ival.time = get_integer(buf);
 	acc->u.ival.specials = get_specials(buf);
 }
@@ -353,7 +366,7 @@ void
 accum_deserialize(const AccumDesc *desc, Accum *acc, StringInfo buf)
 {
 	accum_init(desc, acc);
-	acc->n = get_int64(buf);
+	acc->n = state_get_int64(buf);
 	if (accum_is_extreme(desc))
 		get_extreme(desc, buf, acc);
 	else if (accum_is_float(desc))

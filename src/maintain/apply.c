@@ -46,6 +46,7 @@
 
 #include "apply.h"
 #include "base/process.h"
+#include "feed.h"
 
 /*
  * Does the index serve to find a row by the keys of the plan?  Its columns
@@ -118,7 +119,7 @@ open_key_index(SinkWriter *writer)
 
 	writer->key_index = NULL;
 	writer->by_hash = writer->sink->plan->shape == SHAPE_BAG;
-	if (nkeys == 0 && !writer->by_hash)
+	if ((nkeys == 0 && !writer->by_hash) || !plan_shows_keys(writer->sink->plan))
 		return;
 
 	writer->key_order = palloc(nkeys * sizeof(int));
@@ -161,6 +162,16 @@ open_key_index(SinkWriter *writer)
 	}
 }
 
+static void
+prepare_key_equality(SinkWriter *writer)
+{
+	SinkPlan   *plan = writer->sink->plan;
+
+	writer->key_equality = palloc0((plan->nkeys + 1) * sizeof(FmgrInfo));
+	for (int i = 0; i < plan->nkeys; i++)
+		fmgr_info(get_opcode(plan->keys[i].eqop), &writer->key_equality[i]);
+}
+
 /* Defaults of the columns that the owner added to the sink. */
 static void
 prepare_defaults(SinkWriter *writer)
@@ -196,6 +207,8 @@ writer_open(Sink *sink, ChangeSet *emit)
 	writer->rel = try_table_open(sink->relid, NoLock);
 	if (writer->rel == NULL)
 		process_retry(ERRCODE_UNDEFINED_TABLE, "a sink was dropped while it was maintained");
+	/* rows that ALTER TABLE wrote anew would be invisible */
+	feed_check_relation(sink->relid);
 
 	writer->estate = CreateExecutorState();
 	writer->result_rel = makeNode(ResultRelInfo);
@@ -211,6 +224,7 @@ writer_open(Sink *sink, ChangeSet *emit)
 		writer->attnos[i] = sink_column_attno(sink, i);
 
 	prepare_defaults(writer);
+	prepare_key_equality(writer);
 	writer->old_slot = table_slot_create(writer->rel, NULL);
 	writer->new_slot = table_slot_create(writer->rel, NULL);
 	open_key_index(writer);
@@ -308,7 +322,7 @@ bool
 writer_find(SinkWriter *writer, const Datum *keys, const bool *nulls)
 {
 	ExecClearTuple(writer->old_slot);
-	if (writer->key_index == NULL)
+	if (writer->sink->plan->nkeys == 0)
 		return find_only_row(writer);
 
 	for (int i = 0; i < writer->sink->plan->nkeys; i++)
@@ -327,6 +341,33 @@ writer_fetch(SinkWriter *writer, ItemPointer tid)
 {
 	return table_tuple_fetch_row_version(writer->rel, tid, GetActiveSnapshot(),
 										 writer->old_slot);
+}
+
+/* Nearly always the same bytes; the look at them is what costs nothing. */
+bool
+writer_has_keys(SinkWriter *writer, const Datum *keys, const bool *nulls)
+{
+	SinkPlan   *plan = writer->sink->plan;
+
+	for (int i = 0; i < plan->nkeys; i++)
+	{
+		const KeySpec *key = &plan->keys[i];
+		Form_pg_attribute att;
+		bool		isnull;
+		Datum		value;
+
+		if (key->column < 0)
+			continue;
+		value = writer_old_value(writer, key->column, &isnull);
+		if (isnull != nulls[i])
+			return false;
+		att = TupleDescAttr(RelationGetDescr(writer->rel), writer->attnos[key->column] - 1);
+		if (!isnull && !datum_image_eq(value, keys[i], att->attbyval, att->attlen) &&
+			!DatumGetBool(FunctionCall2Coll(&writer->key_equality[i], key->collation, value,
+											keys[i])))
+			return false;
+	}
+	return true;
 }
 
 Datum
@@ -442,7 +483,7 @@ check_written(SinkWriter *writer, const Datum *values, const bool *nulls)
 		trigger_interferes(writer);
 }
 
-void
+ItemPointerData
 writer_insert(SinkWriter *writer, const Datum *values, const bool *nulls)
 {
 	fill_new_slot(writer, values, nulls, NULL);
@@ -452,6 +493,7 @@ writer_insert(SinkWriter *writer, const Datum *values, const bool *nulls)
 	emit_change(writer, NULL, writer->new_slot);
 	writer->inserted++;
 	ResetPerTupleExprContext(writer->estate);
+	return writer->new_slot->tts_tid;
 }
 
 static bool
@@ -473,11 +515,11 @@ row_is_same(SinkWriter *writer, const Datum *values, const bool *nulls)
 	return true;
 }
 
-void
+ItemPointerData
 writer_update(SinkWriter *writer, const Datum *values, const bool *nulls)
 {
 	if (row_is_same(writer, values, nulls))
-		return;
+		return writer->old_slot->tts_tid;
 
 	fill_new_slot(writer, values, nulls, writer->old_slot);
 	EvalPlanQualSetSlot(&writer->epqstate, writer->new_slot);
@@ -488,6 +530,7 @@ writer_update(SinkWriter *writer, const Datum *values, const bool *nulls)
 	emit_change(writer, writer->old_slot, writer->new_slot);
 	writer->updated++;
 	ResetPerTupleExprContext(writer->estate);
+	return writer->new_slot->tts_tid;
 }
 
 void

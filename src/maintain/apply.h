@@ -28,11 +28,13 @@ typedef struct SinkWriter
 	ExprState **defaults;		/* by column of the table: of those that the
 								 * owner added; NULL elements: none */
 
-	Relation	key_index;		/* NULL: the sink has one row, or is never searched */
+	Relation	key_index;		/* NULL: the sink has one row, is never searched, or
+								 * does not show its keys */
 	int		   *key_order;		/* key number of each index column */
 	bool		by_hash;		/* it is the index by row_hash() of rows
 								 * without a key */
 	ScanKey		scan_keys;
+	FmgrInfo   *key_equality;	/* by key */
 	IndexScanDesc index_scan;
 
 	TupleTableSlot *old_slot;	/* the row found */
@@ -87,10 +89,14 @@ extern bool writer_fetch(SinkWriter *writer, ItemPointer tid);
 /* Value of column i of the plan in old_slot. */
 extern Datum writer_old_value(SinkWriter *writer, int column, bool *isnull);
 
-/* values and nulls are by the plan's columns. */
-extern void writer_insert(SinkWriter *writer, const Datum *values, const bool *nulls);
+/* Are the keys of the row in old_slot these, as far as it shows them? */
+extern bool writer_has_keys(SinkWriter *writer, const Datum *keys, const bool *nulls);
+
+/* values and nulls are by the plan's columns.  The row's TID is returned. */
+extern ItemPointerData writer_insert(SinkWriter *writer, const Datum *values,
+									 const bool *nulls);
 /* Replace the row in old_slot; does nothing if it is the same. */
-extern void writer_update(SinkWriter *writer, const Datum *values, const bool *nulls);
+extern ItemPointerData writer_update(SinkWriter *writer, const Datum *values, const bool *nulls);
 /* Delete the row in old_slot. */
 extern void writer_delete(SinkWriter *writer);
 /* Delete all rows that the transaction sees. */

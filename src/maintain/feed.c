@@ -305,8 +305,8 @@ feed_relation(Relation rel, Relation root, int source, Snapshot snapshot, RowCon
 }
 
 /* The newest row of pg_class tells when the table got its present file. */
-static void
-check_not_rewritten(Oid relid)
+void
+feed_check_relation(Oid relid)
 {
 	HeapTuple	tuple;
 	TransactionId xmin;
@@ -329,9 +329,9 @@ feed_check_sources(const Sink *sink, List *leaves)
 	ListCell   *lc;
 
 	for (int i = 0; i < sink->plan->nsources; i++)
-		check_not_rewritten(sink->plan->sources[i].relid);
+		feed_check_relation(sink->plan->sources[i].relid);
 	foreach(lc, leaves)
-		check_not_rewritten(lfirst_oid(lc));
+		feed_check_relation(lfirst_oid(lc));
 }
 
 int64

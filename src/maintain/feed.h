@@ -66,6 +66,8 @@ extern int64 feed_changes(const FeedTarget *targets, int ntargets, List *lists, 
  * snapshot, if so.
  */
 extern void feed_check_sources(const Sink *sink, List *leaves);
+/* The same of one relation. */
+extern void feed_check_relation(Oid relid);
 
 /*
  * All rows of the sink's first source that the snapshot sees, added.  leaves: the

@@ -14,7 +14,7 @@
 
 typedef struct KeyCache KeyCache;
 
-#define KEY_IMAGE_MAX	39
+#define KEY_IMAGE_MAX	38
 
 /* What a group begins with; the cache's own. */
 typedef struct KeyImage

@@ -4,9 +4,10 @@
  *		Fold changes into the groups of a rollup.
  *
  * One pass over the changes, then one write per group that changed.  A group
- * that is met for the first time takes its state from its row in the sink, so
- * the states in memory are whole: adding is +1, retracting is -1, and no
- * order of the two matters.
+ * that is met for the first time is loaded, so the states in memory are whole:
+ * adding is +1, retracting is -1, and no order of the two matters.  It is
+ * loaded from its row in the sink, if the columns hold all of it, or else from
+ * the table of states (group_state.h), whose row tells where the sink's is.
  *
  * Groups live in a TupleHashTable whose memory is bounded; the rows of groups
  * that do not fit are put aside (rollup_spill.c).  Nothing is computed from a
@@ -109,16 +110,8 @@ compile_output(Rollup *rollup)
 		TupleDescInitEntry(desc, attno, NULL, rollup->aggs[i].resulttype, -1, 0);
 	rollup->result_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 
-	rollup->out_column = palloc(plan->ncolumns * sizeof(int));
 	for (int i = 0; i < plan->ncolumns; i++)
-	{
-		rollup->out_column[i] = -1;
-		if (plan->columns[i].expr == NULL)
-			continue;
-		rollup->out_column[i] = list_length(tlist);
-		tlist = lappend(tlist, makeTargetEntry(plan->columns[i].expr, list_length(tlist) + 1,
-											   NULL, false));
-	}
+		tlist = lappend(tlist, makeTargetEntry(plan->columns[i].expr, i + 1, NULL, false));
 	rollup->out_econtext = CreateStandaloneExprContext();
 	rollup->output = ExecBuildProjectionInfo(tlist, rollup->out_econtext,
 											 MakeSingleTupleTableSlot(ExecTypeFromTL(tlist),
@@ -143,6 +136,7 @@ rollup_open(Sink *sink, List *leaves, ChangeSet *emit)
 	rollup->sink = sink;
 	rollup->plan = sink->plan;
 	rollup->naggs = plan_rollup(sink->plan)->naggs;
+	rollup->keeps_states = plan_rollup(sink->plan)->keeps_states;
 	rollup->aggs = plan_rollup(sink->plan)->aggs;
 	rollup_reset_memory(rollup);
 	rollup->group_size = offsetof(RollupGroup, accums) + rollup->naggs * sizeof(Accum);
@@ -154,8 +148,6 @@ rollup_open(Sink *sink, List *leaves, ChangeSet *emit)
 						   rollup->group_size, context, rollup->group_context,
 						   rollup->eval->econtext->ecxt_per_tuple_memory);
 	rollup->writer = writer_open(sink, emit);
-	rollup->values = palloc(sink->plan->ncolumns * sizeof(Datum));
-	rollup->nulls = palloc(sink->plan->ncolumns * sizeof(bool));
 	MemoryContextSwitchTo(oldcontext);
 	return &rollup->consumer;
 }
@@ -168,6 +160,8 @@ rollup_close(RowConsumer *consumer, MaintainResult *result)
 	result->inserted = rollup->writer->inserted;
 	result->updated = rollup->writer->updated;
 	result->deleted = rollup->writer->deleted;
+	if (rollup->states != NULL)
+		group_states_close(rollup->states);
 	writer_close(rollup->writer);
 	rollup_spill_forget(rollup);
 	row_eval_destroy(rollup->eval);
@@ -179,46 +173,97 @@ rollup_close(RowConsumer *consumer, MaintainResult *result)
  * Groups
  */
 
-/* The state of a group from its row, in the writer's old_slot. */
+static GroupStates *
+get_states(Rollup *rollup)
+{
+	MemoryContext oldcontext;
+
+	if (likely(rollup->states != NULL))
+		return rollup->states;
+	oldcontext = MemoryContextSwitchTo(rollup->context);
+	rollup->states = group_states_open(rollup->sink, rollup->writer->rel, &rollup->groups);
+	MemoryContextSwitchTo(oldcontext);
+	return rollup->states;
+}
+
 static void
-load_group(Rollup *rollup, RollupGroup *group)
+lost_state(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("a row of the sink is not what freshet wrote"),
+			 errhint("Call freshet.rebuild_sink().")));
+}
+
+/* A group from its row, in the writer's old_slot, which holds all of it. */
+static void
+load_from_row(Rollup *rollup, RollupGroup *group)
 {
 	const RollupPlan *plan = plan_rollup(rollup->plan);
 	bool		isnull;
 
-	group->stored = true;
-	group->tid = rollup->writer->old_slot->tts_tid;
+	group->place.row = rollup->writer->old_slot->tts_tid;
 	if (plan->rows_column >= 0)
-		group->rows = DatumGetInt64(writer_old_value(rollup->writer, plan->rows_column, &isnull));
-
-	resetStringInfo(&rollup->state);
-	if (plan->state_column >= 0)
 	{
-		Datum		state = writer_old_value(rollup->writer, plan->state_column, &isnull);
-		bytea	   *bytes;
-
+		group->rows = DatumGetInt64(writer_old_value(rollup->writer, plan->rows_column, &isnull));
 		if (isnull)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("a row of the sink has lost its state"),
-					 errhint("Call freshet.rebuild_sink().")));
-		bytes = DatumGetByteaPP(state);
-		appendBinaryStringInfo(&rollup->state, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-		if ((Pointer) bytes != DatumGetPointer(state))
-			pfree(bytes);
+			lost_state();
 	}
-
 	for (int i = 0; i < rollup->naggs; i++)
 	{
-		if (rollup->aggs[i].visible >= 0)
-		{
-			Datum		value = writer_old_value(rollup->writer, rollup->aggs[i].visible, &isnull);
+		Datum		value = writer_old_value(rollup->writer, plan->aggs[i].visible, &isnull);
 
-			accum_from_visible(&rollup->descs[i], &group->accums[i], value, isnull, group->rows);
-		}
-		else
-			accum_deserialize(&rollup->descs[i], &group->accums[i], &rollup->state);
+		if (isnull && !accum_is_extreme(&rollup->descs[i]))
+			lost_state();
+		accum_from_visible(&rollup->descs[i], &group->accums[i], value, isnull, group->rows);
 	}
+}
+
+/* A group from what serialize_group() made of it. */
+static void
+load_from_state(Rollup *rollup, RollupGroup *group)
+{
+	group->rows = state_get_int64(&rollup->state);
+	for (int i = 0; i < rollup->naggs; i++)
+		accum_deserialize(&rollup->descs[i], &group->accums[i], &rollup->state);
+	state_check_end(&rollup->state);
+}
+
+static void
+serialize_group(Rollup *rollup, RollupGroup *group)
+{
+	resetStringInfo(&rollup->state);
+	state_put_int64(&rollup->state, group->rows);
+	for (int i = 0; i < rollup->naggs; i++)
+		accum_serialize(&rollup->descs[i], &group->accums[i], &rollup->state);
+}
+
+/* What the group was when it was last written; false if it is new. */
+static bool
+load_group(Rollup *rollup, RollupGroup *group)
+{
+	TupleTableSlot *keys = rollup->groups.key_slot;
+
+	if (rollup->keeps_states)
+	{
+		if (!group_states_find(get_states(rollup), keys, &group->place, &rollup->state))
+			return false;
+		load_from_state(rollup, group);
+		return true;
+	}
+	if (!writer_find(rollup->writer, keys ? keys->tts_values : NULL,
+					 keys ? keys->tts_isnull : NULL))
+		return false;
+	load_from_row(rollup, group);
+	return true;
+}
+
+void
+rollup_init_place(RollupGroup *group, uint32 hash)
+{
+	group->place.hash = hash;
+	ItemPointerSetInvalid(&group->place.tid);
+	ItemPointerSetInvalid(&group->place.row);
 }
 
 void
@@ -232,16 +277,14 @@ rollup_init_group(Rollup *rollup, RollupGroup *group)
 
 /* A new group; its keys are in values and nulls of key_slot. */
 static pg_noinline void
-start_group(Rollup *rollup, RollupGroup *group)
+start_group(Rollup *rollup, RollupGroup *group, uint32 hash)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(rollup->group_context);
 
 	rollup_init_group(rollup, group);
-	if (!rollup->fresh &&
-		writer_find(rollup->writer,
-					rollup->groups.key_slot ? rollup->groups.key_slot->tts_values : NULL,
-					rollup->groups.key_slot ? rollup->groups.key_slot->tts_isnull : NULL))
-		load_group(rollup, group);
+	rollup_init_place(group, hash);
+	if (!rollup->fresh)
+		group->stored = load_group(rollup, group);
 	rollup->ngroups++;
 	MemoryContextSwitchTo(oldcontext);
 }
@@ -252,7 +295,7 @@ total_group(Rollup *rollup)
 	if (rollup->total == NULL)
 	{
 		rollup->total = MemoryContextAllocZero(rollup->group_context, rollup->group_size);
-		start_group(rollup, rollup->total);
+		start_group(rollup, rollup->total, 0);
 	}
 	return rollup->total;
 }
@@ -304,7 +347,7 @@ lookup_group(Rollup *rollup, uint32 *hash)
 	group = freshet_hash_additional(rollup->groups.table, entry, rollup->group_size,
 									rollup->group_context);
 	if (unlikely(isnew))
-		start_group(rollup, group);
+		start_group(rollup, group, *hash);
 	if (likely(rollup->cache != NULL))
 		key_cache_store(rollup->cache, &group->image);
 	return group;
@@ -406,14 +449,12 @@ rollup_truncate(RowConsumer *consumer, int source)
  * Writing
  */
 
-/* Compute the row of a group into rollup->values and nulls. */
-static void
+/* The row of a group; valid until the next. */
+static TupleTableSlot *
 compute_row(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
 {
 	SinkPlan   *plan = rollup->plan;
-	int			state_column = plan_rollup(plan)->state_column;
 	TupleTableSlot *slot = rollup->result_slot;
-	TupleTableSlot *out;
 
 	ExecClearTuple(slot);
 	for (int i = 0; i < plan->nkeys; i++)
@@ -423,37 +464,31 @@ compute_row(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
 														 &slot->tts_isnull[plan->nkeys + i]);
 	ExecStoreVirtualTuple(slot);
 	rollup->out_econtext->ecxt_scantuple = slot;
-	out = ExecProject(rollup->output);
+	return ExecProject(rollup->output);
+}
 
-	for (int i = 0; i < plan->ncolumns; i++)
-	{
-		int			column = rollup->out_column[i];
+/*
+ * Fetch the group's row in the sink.  Where it is was true when the state was
+ * stored, and only freshet writes sinks; but a table is in its owner's hands,
+ * so what is found there must be of the group, or it is searched for.
+ */
+static void
+fetch_row(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
+{
+	SinkWriter *writer = rollup->writer;
 
-		if (column >= 0)
-		{
-			rollup->values[i] = out->tts_values[column];
-			rollup->nulls[i] = out->tts_isnull[column];
-		}
-		else if (plan->columns[i].role == COLUMN_ROWS)
-		{
-			rollup->values[i] = Int64GetDatum(group->rows);
-			rollup->nulls[i] = false;
-		}
-	}
-
-	if (state_column >= 0)
-	{
-		resetStringInfo(&rollup->state);
-		appendStringInfoSpaces(&rollup->state, VARHDRSZ);
-		for (int i = 0; i < rollup->naggs; i++)
-		{
-			if (rollup->aggs[i].visible < 0)
-				accum_serialize(&rollup->descs[i], &group->accums[i], &rollup->state);
-		}
-		SET_VARSIZE(rollup->state.data, rollup->state.len);
-		rollup->values[state_column] = PointerGetDatum(rollup->state.data);
-		rollup->nulls[state_column] = false;
-	}
+	if (keys != NULL)
+		slot_getsomeattrs(keys, rollup->plan->nkeys);
+	if (ItemPointerIsValid(&group->place.row) && writer_fetch(writer, &group->place.row) &&
+		(keys == NULL || writer_has_keys(writer, keys->tts_values, keys->tts_isnull)))
+		return;
+	if (rollup->keeps_states && plan_shows_keys(rollup->plan) &&
+		writer_find(writer, keys ? keys->tts_values : NULL, keys ? keys->tts_isnull : NULL))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("a row of the sink is gone that freshet wrote"),
+			 errhint("Call freshet.rebuild_sink().")));
 }
 
 void
@@ -468,19 +503,28 @@ rollup_write_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
 				 errmsg("a row was retracted from a group that does not have it"),
 				 errhint("Call freshet.rebuild_sink(), and report this as a bug.")));
 
-	if (group->stored && !writer_fetch(rollup->writer, &group->tid))
-		elog(ERROR, "a row of the sink vanished while it was being maintained");
-
+	if (group->stored)
+		fetch_row(rollup, group, keys);
 	if (exists)
 	{
-		compute_row(rollup, group, keys);
+		TupleTableSlot *row = compute_row(rollup, group, keys);
+
 		if (group->stored)
-			writer_update(rollup->writer, rollup->values, rollup->nulls);
+			group->place.row = writer_update(rollup->writer, row->tts_values, row->tts_isnull);
 		else
-			writer_insert(rollup->writer, rollup->values, rollup->nulls);
+			group->place.row = writer_insert(rollup->writer, row->tts_values, row->tts_isnull);
+		if (rollup->keeps_states)
+		{
+			serialize_group(rollup, group);
+			group_states_store(get_states(rollup), keys, &group->place, &rollup->state);
+		}
 	}
 	else if (group->stored)
+	{
 		writer_delete(rollup->writer);
+		if (ItemPointerIsValid(&group->place.tid))
+			group_states_delete(get_states(rollup), &group->place);
+	}
 
 	MemoryContextSwitchTo(oldcontext);
 	ResetExprContext(rollup->out_econtext);
@@ -553,7 +597,10 @@ rollup_flush(RowConsumer *consumer)
 	Rollup	   *rollup = (Rollup *) consumer;
 
 	writer_begin(rollup->writer);
-	if (rollup->fresh && (rollup->spilled != NULL || consumer->netted))
+	if (rollup->fresh && rollup->keeps_states)
+		group_states_delete_all(get_states(rollup));
+	if (rollup->fresh && (rollup->spilled != NULL || consumer->netted ||
+						  !plan_shows_keys(rollup->plan)))
 		writer_delete_all(rollup->writer);
 	else if (rollup->fresh)
 		rollup_adopt_rows(rollup);
@@ -564,9 +611,24 @@ rollup_flush(RowConsumer *consumer)
 	writer_end(rollup->writer);
 }
 
+static void
+rollup_prepare_fill(Sink *sink)
+{
+	if (plan_rollup(sink->plan)->keeps_states)
+		group_states_make(sink);
+}
+
+static bool
+rollup_is_ready(const Sink *sink)
+{
+	return !plan_rollup(sink->plan)->keeps_states || group_states_ready(sink);
+}
+
 const RunMethods rollup_methods = {
 	rollup_open,
 	rollup_fill,
 	rollup_flush,
-	rollup_close
+	rollup_close,
+	rollup_is_ready,
+	rollup_prepare_fill
 };

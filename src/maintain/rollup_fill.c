@@ -18,7 +18,7 @@
  *
  * If the sink has rows, the groups are gathered in memory and compared with
  * them when the run is finished, and only what differs is written.  If they do
- * not fit, the rows are deleted first.  Readers see the old rows until the
+ * not fit, or the rows do not show their keys, the rows are deleted first.  Readers see the old rows until the
  * batch commits (TRUNCATE would empty the sink for readers with older
  * snapshots).  An empty sink takes the groups of a query one by one.
  *
@@ -290,6 +290,21 @@ keep_group(Rollup *rollup, TupleTableSlot *slot)
 	ResetExprContext(eval->econtext);
 }
 
+/* As the table of groups has it. */
+static uint32
+hash_of_keys(Rollup *rollup, TupleTableSlot *slot)
+{
+	TupleTableSlot *key_slot = rollup->groups.key_slot;
+
+	if (rollup->plan->nkeys == 0)
+		return 0;
+	ExecClearTuple(key_slot);
+	for (int i = 0; i < rollup->plan->nkeys; i++)
+		key_slot->tts_values[i] = slot_getattr(slot, i + 1, &key_slot->tts_isnull[i]);
+	ExecStoreVirtualTuple(key_slot);
+	return TupleHashTableHash(rollup->groups.table, key_slot);
+}
+
 /* To the sink, which has no row of it. */
 static void
 insert_group(Rollup *rollup, RollupGroup *scratch, MemoryContext context, TupleTableSlot *slot)
@@ -297,6 +312,7 @@ insert_group(Rollup *rollup, RollupGroup *scratch, MemoryContext context, TupleT
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 
 	set_group(rollup, scratch, slot);
+	rollup_init_place(scratch, rollup->keeps_states ? hash_of_keys(rollup, slot) : 0);
 	MemoryContextSwitchTo(oldcontext);
 	rollup_write_group(rollup, scratch, slot);
 	MemoryContextReset(context);
@@ -377,7 +393,7 @@ rollup_adopt_rows(Rollup *rollup)
 		if (group != NULL && !group->stored)
 		{
 			group->stored = true;
-			group->tid = writer->old_slot->tts_tid;
+			group->place.row = writer->old_slot->tts_tid;
 		}
 		else
 			writer_delete(writer);

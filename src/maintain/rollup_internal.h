@@ -18,6 +18,7 @@
 #include "apply.h"
 #include "catalog/sink.h"
 #include "feed.h"
+#include "group_state.h"
 #include "group_table.h"
 #include "key_cache.h"
 #include "row_eval.h"
@@ -26,10 +27,10 @@
 typedef struct RollupGroup
 {
 	KeyImage	image;			/* first: see key_cache.h */
+	bool		stored:1;		/* it has a row in the sink */
+	bool		recomputing:1;	/* its extremes, by extreme.c */
 	int64		rows;			/* source rows in the group */
-	bool		stored;			/* it has a row in the sink: */
-	ItemPointerData tid;
-	bool		recomputing;	/* its extremes, by extreme.c */
+	GroupPlace	place;			/* of its row in the sink, and of its state */
 	Accum		accums[FLEXIBLE_ARRAY_MEMBER];
 } RollupGroup;
 
@@ -45,6 +46,7 @@ typedef struct Rollup
 	/* source row -> keys, arguments, filters */
 	RowEval    *eval;
 	int			naggs;
+	bool		keeps_states;	/* as the plan says */
 	const AggSpec *aggs;
 	int		   *args;			/* by aggregate: column in eval, or -1 */
 	int		   *filters;
@@ -67,11 +69,11 @@ typedef struct Rollup
 	TupleTableSlot *result_slot;
 	ExprContext *out_econtext;
 	ProjectionInfo *output;
-	int		   *out_column;		/* by plan column: column in output, or -1 */
-	StringInfoData state;
-	Datum	   *values;			/* by plan column */
-	bool	   *nulls;
 	SinkWriter *writer;
+
+	/* states of groups, if the plan keeps them beside the sink */
+	GroupStates *states;		/* opened at the first need */
+	StringInfoData state;
 } Rollup;
 
 /* keys is NULL if there are none. */
@@ -84,6 +86,8 @@ extern RollupGroup *rollup_find_group(Rollup *rollup);
 /* The same, made if need be. */
 extern RollupGroup *rollup_get_group(Rollup *rollup);
 
+/* A group that is stored nowhere; the hash of its keys. */
+extern void rollup_init_place(RollupGroup *group, uint32 hash);
 /* A group without rows. */
 extern void rollup_init_group(Rollup *rollup, RollupGroup *group);
 

@@ -89,6 +89,14 @@ run_set_counted(Run *run, List *counted)
 	}
 }
 
+bool
+run_is_possible(const Sink *sink)
+{
+	const RunMethods *methods = shape_methods(sink->plan->shape);
+
+	return methods->is_ready == NULL || methods->is_ready(sink);
+}
+
 Sink *
 run_sink(const Run *run)
 {
@@ -102,6 +110,8 @@ run_fill(Run *run, SinkStats *stats)
 	SinkSandbox sandbox;
 
 	feed_check_sources(run->sink, run->leaves);
+	if (run->methods->prepare_fill != NULL)
+		run->methods->prepare_fill(run->sink);
 	sink_enter_sandbox(run->sink, &sandbox);
 	run->methods->fill(run->consumer, stats);
 	sink_leave_sandbox(&sandbox);

@@ -57,6 +57,9 @@ extern Run *run_begin(Sink *sink, List *leaves, ChangeSet *emit, bool netted);
  */
 extern void run_set_counted(Run *run, List *counted);
 
+/* Can the sink, whose plan is made, be maintained as it is?  Else it must be filled. */
+extern bool run_is_possible(const Sink *sink);
+
 /* The sink that it maintains. */
 extern Sink *run_sink(const Run *run);
 
@@ -79,8 +82,9 @@ extern void run_finish(Run *run, MaintainResult *result);
 extern void run_discard(Run *run);
 
 /*
- * The shapes of sinks, for run.c.  All are called in the sink's sandbox.  What
- * open() returns is the beginning of the shape's own struct.
+ * The shapes of sinks, for run.c.  All but the last two, which may be NULL, are
+ * called in the sink's sandbox.  What open() returns is the beginning of the
+ * shape's own struct.
  */
 typedef struct RunMethods
 {
@@ -88,6 +92,10 @@ typedef struct RunMethods
 	void		(*fill) (RowConsumer *consumer, SinkStats *stats);
 	void		(*flush) (RowConsumer *consumer);
 	void		(*close) (RowConsumer *consumer, MaintainResult *result);
+	/* is all there that maintenance needs, beside the sink?  Else fill it. */
+	bool		(*is_ready) (const Sink *sink);
+	/* make what is needed, before a fill */
+	void		(*prepare_fill) (Sink *sink);
 } RunMethods;
 
 extern const RunMethods rollup_methods;

@@ -436,7 +436,8 @@ is_wanted(StreamState *state, StreamRelation *entry, Relation rel, List *ancesto
 		 rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE))
 		return false;
 	schema = get_namespace_name(RelationGetNamespace(rel));
-	if (schema == NULL || strcmp(schema, FRESHET_SCHEMA) == 0)
+	if (schema == NULL || strcmp(schema, FRESHET_SCHEMA) == 0 ||
+		strcmp(schema, FRESHET_STAGE_SCHEMA) == 0)
 		return false;
 	return matches_any(entry->is_sink ? state->options->sinks : state->options->tables, relid,
 					   ancestors);
