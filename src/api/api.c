@@ -50,7 +50,7 @@
 #include "compile/analyze.h"
 #include "compile/source_check.h"
 #include "compile/strategy.h"
-#include "maintain/group_state.h"
+#include "maintain/run.h"
 
 PG_FUNCTION_INFO_V1(freshet_drop_sink);
 PG_FUNCTION_INFO_V1(freshet_pause_sink);
@@ -203,7 +203,7 @@ freshet_drop_sink(PG_FUNCTION_ARGS)
 
 	names_run(psprintf("DROP TABLE %s%s", names_relation(relid), cascade ? " CASCADE" : ""));
 	(void) sink_catalog_delete(relid);
-	group_states_drop(relid);
+	run_drop_leavings(relid);
 	PG_RETURN_VOID();
 }
 

@@ -24,7 +24,7 @@
 #include "api.h"
 #include "base/names.h"
 #include "catalog/sink_catalog.h"
-#include "maintain/group_state.h"
+#include "maintain/run.h"
 
 PG_FUNCTION_INFO_V1(freshet_refuse_write);
 PG_FUNCTION_INFO_V1(freshet_on_sql_drop);
@@ -104,7 +104,7 @@ freshet_on_sql_drop(PG_FUNCTION_ARGS)
 		if (!is_among_results(lfirst_oid(lc)))
 			continue;
 		(void) sink_catalog_delete(lfirst_oid(lc));
-		group_states_drop(lfirst_oid(lc));
+		run_drop_leavings(lfirst_oid(lc));
 	}
 	SPI_finish();
 

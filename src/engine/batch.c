@@ -50,7 +50,7 @@
 #include "catalog/sink_catalog.h"
 #include "decoder.h"
 #include "maintain.h"
-#include "maintain/group_state.h"
+#include "maintain/run.h"
 #include "partitions.h"
 #include "progress.h"
 #include "snapshot_offer.h"
@@ -276,7 +276,7 @@ run_in_transaction(Batch *batch, bool verify)
 	decode_and_maintain(batch, Min(upto, limit));
 	change_set_destroy(batch->emitted);
 	foreach(lc, sink_clean_states())
-		group_states_drop(lfirst_oid(lc));
+		run_drop_leavings(lfirst_oid(lc));
 	maintain_free_stats(batch->sinks);
 	if (batch->sinks == NIL && batch_lock_no_sink())
 		return false;

@@ -12,6 +12,7 @@
 #include "utils/snapmgr.h"
 
 #include "apply.h"
+#include "group_state.h"
 #include "net_rows.h"
 #include "run.h"
 
@@ -95,6 +96,12 @@ run_is_possible(const Sink *sink)
 	const RunMethods *methods = shape_methods(sink->plan->shape);
 
 	return methods->is_ready == NULL || methods->is_ready(sink);
+}
+
+void
+run_drop_leavings(Oid sink_relid)
+{
+	group_states_drop(sink_relid);
 }
 
 Sink *

@@ -60,6 +60,9 @@ extern void run_set_counted(Run *run, List *counted);
 /* Can the sink, whose plan is made, be maintained as it is?  Else it must be filled. */
 extern bool run_is_possible(const Sink *sink);
 
+/* Drop what was kept beside a sink that is gone. */
+extern void run_drop_leavings(Oid sink_relid);
+
 /* The sink that it maintains. */
 extern Sink *run_sink(const Run *run);
 
