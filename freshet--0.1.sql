@@ -290,6 +290,13 @@ CREATE AGGREGATE freshet.accum_state(anyelement, integer)
 COMMENT ON AGGREGATE freshet.accum_state(anyelement, integer) IS
 'internal: state of the sum or average of a sink; the integer is its kind';
 
+CREATE FUNCTION freshet.fill_watch(sink oid)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'freshet_fill_watch'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 0.0001;
+COMMENT ON FUNCTION freshet.fill_watch(oid) IS
+'internal: true, and counts a row that is read while a sink is filled';
+
 CREATE FUNCTION freshet.wait(timeout interval DEFAULT '1 minute')
 RETURNS pg_lsn
 AS 'MODULE_PATHNAME', 'freshet_wait'

@@ -124,6 +124,7 @@ typedef struct WorkerSlot
 	FillTask	fill_task;
 	Oid			fill_relid;
 	pid_t		fill_owner;		/* the worker that offered it */
+	pid_t		fill_pid;		/* the filler that has taken it */
 	int			fill_sqlerrcode;
 	char		fill_error[FRESHET_ERROR_LEN];
 	char		fill_snapshot[FRESHET_SNAPSHOT_LEN];

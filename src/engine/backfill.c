@@ -484,6 +484,7 @@ freshet_filler_main(Datum main_arg)
 
 	StartTransactionCommand();
 	take_over_snapshot();
+	MyWorkerSlot->fill_pid = MyProcPid;
 	set_task(FILL_TASK_RUNNING);
 	pgstat_report_activity(STATE_RUNNING, "freshet: filling a sink");
 	PG_TRY();

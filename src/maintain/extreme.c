@@ -31,16 +31,18 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
+#include "execute.h"
 #include "extreme.h"
 #include "run.h"
 #include "source_query.h"
+
+#define QUERY_NAME	"freshet: extremes of a group"
 
 static bool
 is_extreme(const AggSpec *spec)
@@ -83,12 +85,11 @@ count_stale(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
  * One query per group
  */
 
-typedef struct ExtremeReceiver
+typedef struct ExtremeGroup
 {
-	DestReceiver pub;
 	Rollup	   *rollup;
 	RollupGroup *group;
-} ExtremeReceiver;
+} ExtremeGroup;
 
 /*
  * Can a query over the source alone compute the extremes of one group?  With
@@ -235,15 +236,15 @@ plan_query(const SinkPlan *plan, List *quals)
 			tlist = source_query_target(tlist,
 										(Expr *) source_query_aggregate(&rollup->aggs[i]));
 	}
-	return pg_plan_query(source_query(plan, quals, tlist), "freshet: extremes of a group", 0,
-						 NULL);
+	return pg_plan_query(source_query(plan, quals, tlist), QUERY_NAME, 0, NULL);
 }
 
-static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
+/* The one row of a query. */
+static void
+take_extremes(TupleTableSlot *slot, void *arg)
 {
-	ExtremeReceiver *receiver = (ExtremeReceiver *) self;
-	Rollup	   *rollup = receiver->rollup;
+	ExtremeGroup *target = arg;
+	Rollup	   *rollup = target->rollup;
 	MemoryContext oldcontext = MemoryContextSwitchTo(rollup->group_context);
 	int			column = 1;
 
@@ -255,35 +256,9 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		if (!is_extreme(&rollup->aggs[i]))
 			continue;
 		value = slot_getattr(slot, column++, &isnull);
-		accum_set_extreme(&rollup->descs[i], &receiver->group->accums[i], value, isnull);
+		accum_set_extreme(&rollup->descs[i], &target->group->accums[i], value, isnull);
 	}
 	MemoryContextSwitchTo(oldcontext);
-	return true;
-}
-
-static void
-receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
-{
-}
-
-static void
-receiver_noop(DestReceiver *self)
-{
-}
-
-static void
-run_query(Rollup *rollup, RollupGroup *group, PlannedStmt *stmt, ParamListInfo params)
-{
-	ExtremeReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
-	DestNone}, rollup, group};
-	QueryDesc  *desc = CreateQueryDesc(stmt, "freshet: extremes of a group", GetActiveSnapshot(),
-									   InvalidSnapshot, &receiver.pub, params, NULL, 0);
-
-	ExecutorStart(desc, 0);
-	freshet_executor_run(desc);
-	ExecutorFinish(desc);
-	ExecutorEnd(desc);
-	FreeQueryDesc(desc);
 }
 
 static void
@@ -307,6 +282,7 @@ recompute_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *
 	bool	   *nulls;
 	bool		special = false;
 	WindowKind	window = WINDOW_FINITE;
+	ExtremeGroup target = {rollup, group};
 
 	if (!group_is_stale(rollup, group))
 		return;
@@ -339,7 +315,8 @@ recompute_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *
 		stmt = plan_query(plan, group_quals(plan, nulls, window));
 
 	/* the executor must not scribble on a plan that is used again */
-	run_query(rollup, group, special ? stmt : copyObject(stmt), params);
+	execute_plan(special ? stmt : copyObject(stmt), QUERY_NAME, params, NULL, take_extremes,
+				 &target);
 }
 
 /*

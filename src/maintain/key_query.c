@@ -24,21 +24,16 @@
  * has to pass over all the same.  Where a table is read for each key, an index
  * costs little more even if the table is small: hence "by_index".
  *
- * Plans are executed here rather than by SPI, because the callback writes to
- * the sink: triggers that this queues belong to the writer, not to the query.
- *
  *-------------------------------------------------------------------------
  */
 #include "base/freshet.h"
 
 #include "access/relation.h"
 #include "catalog/pg_class.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
 #include "tcop/cmdtag.h"
-#include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -76,14 +71,6 @@ struct KeyQuery
 	bool		by_index;
 	SizedPlan	plans[SIZE_CLASSES];
 };
-
-typedef struct CallbackReceiver
-{
-	DestReceiver pub;
-	KeyQueryCallback callback;
-	void	   *arg;
-	int			rows;
-} CallbackReceiver;
 
 static void
 drop_plan(SizedPlan *plan)
@@ -245,49 +232,13 @@ get_plan(KeyQuery *query, const char *sql, const KeyRows *keys, bool parallel,
 	return result;
 }
 
-static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
-{
-	CallbackReceiver *receiver = (CallbackReceiver *) self;
-
-	if ((++receiver->rows & 63) == 0)
-		process_check_stop();
-	receiver->callback(slot, receiver->arg);
-	return true;
-}
-
-static void
-receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
-{
-}
-
-static void
-receiver_noop(DestReceiver *self)
-{
-}
-
-static void
-execute(PlannedStmt *stmt, const char *sql, QueryEnvironment *env, CallbackReceiver *receiver)
-{
-	QueryDesc  *querydesc = CreateQueryDesc(stmt, sql, GetActiveSnapshot(), InvalidSnapshot,
-											&receiver->pub, NULL, env, 0);
-
-	ExecutorStart(querydesc, EXEC_FLAG_SKIP_TRIGGERS);
-	freshet_executor_run(querydesc);
-	ExecutorFinish(querydesc);
-	ExecutorEnd(querydesc);
-	FreeQueryDesc(querydesc);
-}
-
 void
 key_query_run(KeyQuery *query, const char *sql, const KeyRows *keys, bool parallel,
-			  KeyQueryCallback callback, void *arg)
+			  ExecuteCallback callback, void *arg)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet key query",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
-	CallbackReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
-	DestNone}, callback, arg, 0};
 	QueryEnvironment *env = make_environment(keys);
 	int			nestlevel = NewGUCNestLevel();
 	CachedPlan *plan;
@@ -298,7 +249,7 @@ key_query_run(KeyQuery *query, const char *sql, const KeyRows *keys, bool parall
 		(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
 	plan = get_plan(query, sql, keys, parallel, env);
-	execute(linitial_node(PlannedStmt, plan->stmt_list), sql, env, &receiver);
+	execute_plan(linitial_node(PlannedStmt, plan->stmt_list), sql, NULL, env, callback, arg);
 	ReleaseCachedPlan(plan, CurrentResourceOwner);
 	AtEOXact_GUC(false, nestlevel);
 

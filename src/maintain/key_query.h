@@ -13,6 +13,8 @@
 #include "executor/tuptable.h"
 #include "utils/tuplestore.h"
 
+#include "execute.h"
+
 /* The name under which a query reads the keys. */
 #define KEY_QUERY_KEYS	"freshet_keys"
 
@@ -25,8 +27,6 @@ typedef struct KeyRows
 } KeyRows;
 
 typedef struct KeyQuery KeyQuery;
-
-typedef void (*KeyQueryCallback) (TupleTableSlot *slot, void *arg);
 
 /*
  * Its plans are kept as long as the context.  by_index: use indexes even where
@@ -43,6 +43,6 @@ extern KeyQuery *key_query_create(MemoryContext context, bool by_index);
  * insert rows, if the transaction has an xid, but not update or delete any.
  */
 extern void key_query_run(KeyQuery *query, const char *sql, const KeyRows *keys, bool parallel,
-						  KeyQueryCallback callback, void *arg);
+						  ExecuteCallback callback, void *arg);
 
 #endif							/* FRESHET_KEY_QUERY_H */

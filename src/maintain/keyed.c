@@ -174,7 +174,7 @@ key_set_rows(KeySet *set, bool with_nulls, KeyRows *rows)
 }
 
 void
-key_set_unflagged(KeySet *set, KeyQueryCallback callback, void *arg)
+key_set_unflagged(KeySet *set, ExecuteCallback callback, void *arg)
 {
 	TupleHashIterator it;
 	TupleHashEntry entry;

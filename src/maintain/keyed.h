@@ -87,7 +87,7 @@ extern bool *key_set_flag(KeySet *set, const Datum *values, const bool *nulls);
 extern void key_set_rows(KeySet *set, bool with_nulls, KeyRows *rows);
 
 /* Call back for the rows whose flag is not set. */
-extern void key_set_unflagged(KeySet *set, KeyQueryCallback callback, void *arg);
+extern void key_set_unflagged(KeySet *set, ExecuteCallback callback, void *arg);
 
 extern KeyedQueries *keyed_queries(Sink *sink);
 

@@ -22,16 +22,12 @@
  * batch commits (TRUNCATE would empty the sink for readers with older
  * snapshots).  An empty sink takes the groups of a query one by one.
  *
- * The executor is not told to stop by those who want the worker gone, nor
- * does it count rows: the node that scans the source is given a function in
- * front of its own, see watch_scan().
+ * The query counts the rows that it reads (fill_watch.c).
  *
  *-------------------------------------------------------------------------
  */
 #include "base/freshet.h"
 
-#include "access/heapam.h"
-#include "access/relscan.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -40,7 +36,6 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -53,6 +48,8 @@
 #include "utils/tuplestore.h"
 
 #include "base/process.h"
+#include "execute.h"
+#include "fill_watch.h"
 #include "key_hash.h"
 #include "rollup_internal.h"
 #include "run.h"
@@ -104,8 +101,9 @@ state_aggregate(const AggSpec *spec)
 
 /* SELECT keys, count(*), states FROM source WHERE quals GROUP BY keys */
 static Query *
-fill_query(const SinkPlan *plan)
+fill_query(const Sink *sink)
 {
+	const SinkPlan *plan = sink->plan;
 	const RollupPlan *rollup = plan_rollup(plan);
 	List	   *tlist = NIL;
 	List	   *groups = NIL;
@@ -129,7 +127,8 @@ fill_query(const SinkPlan *plan)
 	for (int i = 0; i < rollup->naggs; i++)
 		tlist = source_query_target(tlist, (Expr *) state_aggregate(&rollup->aggs[i]));
 
-	query = source_query(plan, copyObject(rollup->rows.quals), tlist);
+	query = source_query(plan, lcons(fill_watch_qual(sink->relid),
+									 copyObject(rollup->rows.quals)), tlist);
 	query->groupClause = groups;
 	return query;
 }
@@ -138,107 +137,26 @@ fill_query(const SinkPlan *plan)
  * Running
  */
 
-/*
- * Of the query under way in this process, for watched_scan(), which gets
- * nothing but the node.  Set anew by every query.
- */
-static SinkStats *watch_stats;
-static int64 watch_rows;
-
-/*
- * Count rows read.  Of a scan shared with parallel workers only the part of
- * the table that has been given out is known.
- */
 static void
-report_scan(ScanState *node)
+store_row(TupleTableSlot *slot, void *arg)
 {
-	TableScanDesc scan = node->ss_currentScanDesc;
-
-	if (watch_stats == NULL)
-		return;
-	if (IsA(node, SeqScanState) && scan != NULL && scan->rs_parallel != NULL &&
-		node->ss_currentRelation->rd_tableam == GetHeapamTableAmRoutine())
-	{
-		ParallelBlockTableScanDesc shared = (ParallelBlockTableScanDesc) scan->rs_parallel;
-		double		done = pg_atomic_read_u64(&shared->phs_nallocated);
-
-		if (shared->phs_nblocks > 0)
-			watch_stats->rows_done = watch_stats->rows_total *
-				Min(done / shared->phs_nblocks, 1.0);
-	}
-	else
-		watch_stats->rows_done = watch_rows;
-}
-
-static TupleTableSlot *
-watched_scan(PlanState *node)
-{
-	if ((++watch_rows & 1023) == 0)
-	{
-		report_scan((ScanState *) node);
-		process_check_stop();
-	}
-	return node->ExecProcNodeReal(node);
-}
-
-/* Put watched_scan() in front of the scan of the source. */
-static void
-watch_scan(PlanState *node, SinkStats *stats)
-{
-	watch_stats = stats;
-	watch_rows = 0;
-	while (outerPlanState(node) != NULL && !IsA(node, BitmapHeapScanState))
-		node = outerPlanState(node);
-	if (IsA(node, SeqScanState) || IsA(node, IndexScanState) ||
-		IsA(node, IndexOnlyScanState) || IsA(node, BitmapHeapScanState))
-		node->ExecProcNode = watched_scan;
-}
-
-typedef struct StoreReceiver
-{
-	DestReceiver pub;
-	Tuplestorestate *store;
-} StoreReceiver;
-
-static bool
-store_row(TupleTableSlot *slot, DestReceiver *self)
-{
-	tuplestore_puttupleslot(((StoreReceiver *) self)->store, slot);
-	return true;
-}
-
-static void
-receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
-{
-}
-
-static void
-receiver_noop(DestReceiver *self)
-{
+	tuplestore_puttupleslot(arg, slot);
 }
 
 /* Run the query; *desc is that of its rows. */
 static Tuplestorestate *
-run_query(Query *query, SinkStats *stats, TupleDesc *desc)
+run_query(Query *query, TupleDesc *desc)
 {
-	StoreReceiver receiver = {{store_row, receiver_startup, receiver_noop, receiver_noop,
-	DestNone}, tuplestore_begin_heap(false, false, work_mem)};
+	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
 	int			nestlevel = NewGUCNestLevel();
-	QueryDesc  *querydesc;
+	PlannedStmt *stmt;
 
 	process_allow_parallel_query();
-	querydesc = CreateQueryDesc(pg_plan_query(query, QUERY_NAME, CURSOR_OPT_PARALLEL_OK, NULL),
-								QUERY_NAME, GetActiveSnapshot(), InvalidSnapshot, &receiver.pub,
-								NULL, NULL, 0);
-	ExecutorStart(querydesc, 0);
-	*desc = CreateTupleDescCopy(querydesc->tupDesc);
-	watch_scan(querydesc->planstate, stats);
-	freshet_executor_run(querydesc);
-	ExecutorFinish(querydesc);
-	ExecutorEnd(querydesc);
-	FreeQueryDesc(querydesc);
+	stmt = pg_plan_query(query, QUERY_NAME, CURSOR_OPT_PARALLEL_OK, NULL);
+	*desc = ExecCleanTypeFromTL(stmt->planTree->targetlist);
+	execute_plan(stmt, QUERY_NAME, NULL, NULL, store_row, store);
 	AtEOXact_GUC(false, nestlevel);
-	return receiver.store;
+	return store;
 }
 
 /*
@@ -358,13 +276,13 @@ take_groups(Rollup *rollup, Tuplestorestate *store, TupleDesc desc)
 }
 
 static void
-fill_by_query(Rollup *rollup, SinkStats *stats)
+fill_by_query(Rollup *rollup)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet fill",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	TupleDesc	desc;
-	Tuplestorestate *store = run_query(fill_query(rollup->plan), stats, &desc);
+	Tuplestorestate *store = run_query(fill_query(rollup->sink), &desc);
 
 	take_groups(rollup, store, desc);
 	tuplestore_end(store);
@@ -411,7 +329,7 @@ rollup_fill(RowConsumer *consumer, SinkStats *stats)
 	rollup->fresh = true;
 	if (plan_rows(plan)->window == NULL &&
 		get_rel_relkind(plan->sources[0].relid) != RELKIND_PARTITIONED_TABLE)
-		fill_by_query(rollup, stats);
+		fill_by_query(rollup);
 	else
 	{
 		if (plan->nkeys == 0)

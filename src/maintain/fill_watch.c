@@ -1,0 +1,105 @@
+/*-------------------------------------------------------------------------
+ *
+ * fill_watch.c
+ *		Count the rows that a query reads which fills a sink.
+ *
+ * A query that groups a large table runs long before it yields its first row.
+ * Meanwhile somebody wants to see how far it is, and a command on the database
+ * may want the process gone, of which the executor knows nothing.  So the
+ * query calls a function of ours for each row: "freshet.fill_watch(sink) IS NOT
+ * NULL", which the planner believes of nearly all rows, stands in its WHERE.
+ * It is the cheapest of the conditions, and so the first of them; and it is
+ * volatile, so that it is neither folded nor moved out of the scan.  Whatever
+ * node scans the source, it is called there: in parallel workers, too, whose
+ * rows count like the leader's.
+ *
+ * Anybody may call it.  It does nothing in processes that do not fill sinks
+ * nor help one that does.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/freshet.h"
+
+#include "access/parallel.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "storage/proc.h"
+#include "storage/spin.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+
+#include "base/process.h"
+#include "fill_watch.h"
+
+PG_FUNCTION_INFO_V1(freshet_fill_watch);
+
+/* Rows that are counted at a time. */
+#define WATCH_ROWS	1024
+
+Expr *
+fill_watch_qual(Oid sink)
+{
+	Oid			argtypes[1] = {OIDOID};
+	Oid			function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+										   CStringGetDatum("fill_watch"),
+										   PointerGetDatum(buildoidvector(argtypes, 1)),
+										   ObjectIdGetDatum(get_namespace_oid(FRESHET_SCHEMA,
+																			  false)));
+	Const	   *arg = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(sink),
+								false, true);
+	NullTest   *test = makeNode(NullTest);
+
+	if (!OidIsValid(function))
+		elog(ERROR, "function freshet.fill_watch does not exist");
+	test->arg = (Expr *) makeFuncExpr(function, BOOLOID, list_make1(arg), InvalidOid, InvalidOid,
+									  COERCE_EXPLICIT_CALL);
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	return (Expr *) test;
+}
+
+/* The slot of the worker or filler that this process is, or helps; or NULL. */
+static WorkerSlot *
+slot_filled_for(void)
+{
+	WorkerSlot *slot;
+	PGPROC	   *leader;
+
+	if (process_maintains())
+		return MyWorkerSlot;
+	if (!IsParallelWorker() || FreshetState == NULL)
+		return NULL;
+	slot = shmem_find_slot(MyDatabaseId);
+	leader = MyProc->lockGroupLeader;
+	if (slot == NULL || leader == NULL)
+		return NULL;
+	return leader->pid == slot->pid || leader->pid == slot->fill_pid ? slot : NULL;
+}
+
+static void
+count_rows(Oid sink, int rows)
+{
+	WorkerSlot *slot = slot_filled_for();
+	SinkStats  *stats = slot ? shmem_sink_stats(slot, sink, false) : NULL;
+
+	process_check_stop();
+	if (stats == NULL)
+		return;
+	SpinLockAcquire(&slot->mutex);
+	stats->rows_done += rows;
+	SpinLockRelease(&slot->mutex);
+}
+
+Datum
+freshet_fill_watch(PG_FUNCTION_ARGS)
+{
+	static uint32 rows = 0;
+
+	if (unlikely(++rows % WATCH_ROWS == 0))
+		count_rows(PG_GETARG_OID(0), WATCH_ROWS);
+	PG_RETURN_BOOL(true);
+}
