@@ -8,6 +8,13 @@
  * serve; or one pass over the whole source for all stale groups together.
  * The planner's costs choose.  Both read the source at the active snapshot.
  *
+ * PostgreSQL computes a min or max by the first row of an index scan if it can.
+ * Its costs say how far that row is if rows of the group are spread evenly, and
+ * they are not: of an index that does not begin with the group's keys it may
+ * read all.  So such a plan serves only where the index yields no row but of
+ * the group; else the rows of the group are aggregated, which is what its costs
+ * say, and so they are for the whole source.
+ *
  * In a batch that is not aligned (catching up) that snapshot is newer than
  * the changes applied.  The recomputed extreme may then be that of a later
  * time; but the changes in between are still to come, and folding an added
@@ -33,6 +40,7 @@
 #include "optimizer/optimizer.h"
 #include "tcop/tcopprot.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -224,19 +232,143 @@ group_quals(const SinkPlan *plan, const bool *nulls, WindowKind window)
 	return quals;
 }
 
+/*
+ * probe: the first row of an index may be taken.  A FILTER keeps PostgreSQL from
+ * it.
+ */
 static PlannedStmt *
-plan_query(const SinkPlan *plan, List *quals)
+plan_query(const SinkPlan *plan, List *quals, bool probe)
 {
 	const RollupPlan *rollup = plan_rollup(plan);
 	List	   *tlist = NIL;
 
 	for (int i = 0; i < rollup->naggs; i++)
 	{
-		if (is_extreme(&rollup->aggs[i]))
-			tlist = source_query_target(tlist,
-										(Expr *) source_query_aggregate(&rollup->aggs[i]));
+		Aggref	   *agg;
+
+		if (!is_extreme(&rollup->aggs[i]))
+			continue;
+		agg = source_query_aggregate(&rollup->aggs[i]);
+		if (!probe && agg->aggfilter == NULL)
+			agg->aggfilter = (Expr *) makeBoolConst(true, false);
+		tlist = source_query_target(tlist, (Expr *) agg);
 	}
 	return pg_plan_query(source_query(plan, quals, tlist), QUERY_NAME, 0, NULL);
+}
+
+/*
+ * Does an expression refer to the group, that is, to a parameter?  If there are
+ * nulls among the keys, IS NULL counts as well.
+ */
+static bool
+refers_to_group(Node *node, const bool *with_nulls)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param))
+		return ((Param *) node)->paramkind == PARAM_EXTERN;
+	if (IsA(node, NullTest) && ((NullTest *) node)->nulltesttype == IS_NULL && *with_nulls)
+		return true;
+	return expression_tree_walker(node, refers_to_group, unconstify(bool *, with_nulls));
+}
+
+/* The column of the index that an index condition compares, or 0. */
+static int
+index_column(const Node *node)
+{
+	if (IsA(node, RelabelType))
+		node = (Node *) ((RelabelType *) node)->arg;
+	return IsA(node, Var) && ((Var *) node)->varno == INDEX_VAR ? ((Var *) node)->varattno : 0;
+}
+
+/*
+ * Do the conditions on the group stand on the first columns of the index, each
+ * an equality?  Then the scan meets its rows only, in the order of what comes
+ * next in the index.
+ */
+static bool
+conditions_lead(List *conditions, const bool *with_nulls)
+{
+	Bitmapset  *equal = NULL;
+	Bitmapset  *group = NULL;
+	int			next = 1;
+	ListCell   *lc;
+
+	foreach(lc, conditions)
+	{
+		Node	   *node = lfirst(lc);
+		OpExpr	   *op = (OpExpr *) node;
+		int			column = 0;
+
+		if (IsA(node, NullTest))
+		{
+			if (((NullTest *) node)->nulltesttype == IS_NULL)
+				column = index_column((Node *) ((NullTest *) node)->arg);
+		}
+		else if (IsA(node, OpExpr) && list_length(op->args) == 2 &&
+				 op_mergejoinable(op->opno, exprType(linitial(op->args))))
+			column = index_column(linitial(op->args));
+		if (column > 0)
+			equal = bms_add_member(equal, column);
+		if (!refers_to_group(node, with_nulls))
+			continue;
+		if (column == 0)
+			return false;
+		group = bms_add_member(group, column);
+	}
+	while (bms_is_member(next, equal))
+		next++;
+	return bms_prev_member(group, -1) < next;
+}
+
+/* Does a part of a plan read rows that are not of the group? */
+static bool
+reads_others(Plan *plan, const bool *with_nulls)
+{
+	List	   *inputs = NIL;
+	List	   *conditions = NIL;
+	ListCell   *lc;
+
+	if (plan == NULL)
+		return false;
+	if (IsA(plan, Append))
+		inputs = ((Append *) plan)->appendplans;
+	else if (IsA(plan, MergeAppend))
+		inputs = ((MergeAppend *) plan)->mergeplans;
+	else if (IsA(plan, IndexScan))
+		conditions = ((IndexScan *) plan)->indexqual;
+	else if (IsA(plan, IndexOnlyScan))
+		conditions = ((IndexOnlyScan *) plan)->indexqual;
+
+	if (refers_to_group((Node *) plan->qual, with_nulls) ||
+		!conditions_lead(conditions, with_nulls))
+		return true;
+	foreach(lc, inputs)
+	{
+		if (reads_others(lfirst(lc), with_nulls))
+			return true;
+	}
+	return reads_others(plan->lefttree, with_nulls) || reads_others(plan->righttree, with_nulls);
+}
+
+/* The plan of the query over one group. */
+static PlannedStmt *
+plan_group_query(const SinkPlan *plan, const bool *nulls, WindowKind window)
+{
+	PlannedStmt *stmt = plan_query(plan, group_quals(plan, nulls, window), true);
+	bool		with_nulls = window == WINDOW_NULL;
+	ListCell   *lc;
+
+	for (int i = 0; i < plan->nkeys; i++)
+		with_nulls |= nulls[i];
+
+	/* what takes the first row is a subplan */
+	foreach(lc, stmt->subplans)
+	{
+		if (reads_others(lfirst(lc), &with_nulls))
+			return plan_query(plan, group_quals(plan, nulls, window), false);
+	}
+	return stmt;
 }
 
 /* The one row of a query. */
@@ -272,12 +404,20 @@ set_param(ParamListInfo params, int id, Oid type, Datum value, bool isnull)
 	param->ptype = type;
 }
 
-/* Recompute one group; arg is the plan for groups without null keys. */
+typedef struct GroupQuery
+{
+	PlannedStmt *stmt;			/* for groups without null keys */
+	MemoryContext context;		/* reset after each group */
+} GroupQuery;
+
+/* Recompute one group. */
 static void
 recompute_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
 {
 	const SinkPlan *plan = rollup->plan;
-	PlannedStmt *stmt = arg;
+	GroupQuery *query = arg;
+	PlannedStmt *stmt = query->stmt;
+	MemoryContext oldcontext;
 	ParamListInfo params;
 	bool	   *nulls;
 	bool		special = false;
@@ -287,6 +427,7 @@ recompute_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *
 	if (!group_is_stale(rollup, group))
 		return;
 
+	oldcontext = MemoryContextSwitchTo(query->context);
 	params = makeParamList(plan->nkeys + 2);
 	nulls = palloc0((plan->nkeys + 1) * sizeof(bool));
 	set_param(params, plan->nkeys + 1, TIMESTAMPTZOID, (Datum) 0, true);
@@ -312,11 +453,22 @@ recompute_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *
 	}
 	special |= window != WINDOW_FINITE;
 	if (special)
-		stmt = plan_query(plan, group_quals(plan, nulls, window));
+		stmt = plan_group_query(plan, nulls, window);
+	execute_plan(stmt, QUERY_NAME, params, NULL, take_extremes, &target);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextReset(query->context);
+}
 
-	/* the executor must not scribble on a plan that is used again */
-	execute_plan(special ? stmt : copyObject(stmt), QUERY_NAME, params, NULL, take_extremes,
-				 &target);
+static void
+recompute_by_queries(Rollup *rollup, PlannedStmt *stmt)
+{
+	GroupQuery	query;
+
+	query.stmt = stmt;
+	query.context = AllocSetContextCreate(CurrentMemoryContext, "freshet extremes of a group",
+										  ALLOCSET_DEFAULT_SIZES);
+	rollup_each_group(rollup, recompute_group, &query);
+	MemoryContextDelete(query.context);
 }
 
 /*
@@ -418,12 +570,12 @@ extreme_recompute(Rollup *rollup)
 		(!rollup->consumer.netted || group_query_is_safe(plan)))
 	{
 		bool	   *nulls = palloc0((plan->nkeys + 1) * sizeof(bool));
-		PlannedStmt *one = plan_query(plan, group_quals(plan, nulls, WINDOW_FINITE));
-		PlannedStmt *whole = plan_query(plan, copyObject(plan_rows(plan)->quals));
+		PlannedStmt *one = plan_group_query(plan, nulls, WINDOW_FINITE);
+		PlannedStmt *whole = plan_query(plan, copyObject(plan_rows(plan)->quals), false);
 
 		if (one->planTree->total_cost * stale <= whole->planTree->total_cost || plan->nkeys == 0)
 		{
-			rollup_each_group(rollup, recompute_group, one);
+			recompute_by_queries(rollup, one);
 			return;
 		}
 	}
