@@ -3,8 +3,8 @@
  * create_wide_view.c
  *		freshet.create_wide_view(): a sink from a root and its lookups.
  *
- * The specification becomes a tree (wide_view_spec.c), the tree the text of
- * a query (wide_view_sql.c), and from then on a wide view is made as any other
+ * The specification becomes a tree (wide_view_spec.c), the tree a
+ * query (wide_view_query.c), and from then on a wide view is made as any other
  * sink, from its query: what is maintained is what the stored definition says,
  * not what was specified.
  *
@@ -26,7 +26,7 @@
 #include "compile/index_advice.h"
 #include "compile/source_check.h"
 #include "compile/wide_view_spec.h"
-#include "compile/wide_view_sql.h"
+#include "compile/wide_view_query.h"
 #include "sink_table.h"
 
 PG_FUNCTION_INFO_V1(freshet_create_wide_view);
@@ -104,7 +104,7 @@ freshet_create_wide_view(PG_FUNCTION_ARGS)
 	rv = sink_table_target(PG_GETARG_TEXT_PP(0));
 	root = wide_spec_parse(PG_GETARG_OID(1), text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	check_root(root);
-	query = analyze_query_text(wide_view_sql(root));
+	query = wide_view_query(root);
 	sink_enter_analysis_sandbox(&sandbox);
 	plan = analyze_wide_view(query);
 	sink_leave_sandbox(&sandbox);

@@ -3,7 +3,7 @@
  * analyze_wide_view.c
  *		From the definition of a wide view to its plan.
  *
- * wide_view_sql.c has made the definition; here its Query is read back, as
+ * wide_view_query.c has made the definition; here its Query is read back, as
  * parse analysis or the view's rule gives it.  By then its tables and columns
  * may have other names, and a dump may have come between: so nothing is known
  * by name, and what does not change a value (RelabelType, COLLATE) is looked

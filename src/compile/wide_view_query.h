@@ -1,12 +1,14 @@
 /*-------------------------------------------------------------------------
  *
- * wide_view_sql.h
- *		The definition of a wide view, as text.
+ * wide_view_query.h
+ *		The definition of a wide view, as a query.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef FRESHET_WIDE_VIEW_SQL_H
-#define FRESHET_WIDE_VIEW_SQL_H
+#ifndef FRESHET_WIDE_VIEW_QUERY_H
+#define FRESHET_WIDE_VIEW_QUERY_H
+
+#include "nodes/parsenodes.h"
 
 #include "wide_view_spec.h"
 
@@ -14,6 +16,6 @@
 #define WIDE_VIEW_DOCUMENT	"doc"
 
 /* A SELECT of the root's key columns and the document. */
-extern char *wide_view_sql(const WideNode *root);
+extern Query *wide_view_query(const WideNode *root);
 
-#endif							/* FRESHET_WIDE_VIEW_SQL_H */
+#endif							/* FRESHET_WIDE_VIEW_QUERY_H */
