@@ -21,8 +21,11 @@
  * snapshots at once.  The session therefore notes the files of the sources
  * before it asks, and again when it has locked them after it got S; if they
  * differ, it asks again.  It holds no lock on them in between, nor on the
- * sink: the worker might have to queue for its own lock behind somebody who
- * waits for the session's.
+ * sink: behind somebody who waits for the session's lock the worker would not get
+ * its own.  And it waits for no lock while it holds another, or who locks
+ * several of these tables could be the victim of a deadlock: it takes all
+ * without waiting, and if one is not to be had lets all go, waits for that one
+ * and asks again.
  *
  * A request may come too late for the batch that answers it: S must see what
  * was committed when the files were noted.  A snapshot taken at that moment
@@ -62,7 +65,6 @@
 #include "verify.h"
 
 #define SESSION_PATIENCE_MS	300000
-#define MAX_ATTEMPTS		10
 
 PG_FUNCTION_INFO_V1(freshet_verify_sink);
 
@@ -246,19 +248,23 @@ sees_all_of(Snapshot snapshot, Snapshot other)
 	return true;
 }
 
-/* The sources with their partitions; locked, if asked for. */
-static void
-note_files(const Sink *sink, LOCKMODE lockmode, SourceFiles *result)
+/* The sources with their partitions. */
+static List *
+source_tables(const Sink *sink)
 {
 	List	   *relids = NIL;
 	ListCell   *lc;
 
 	foreach(lc, sink->sources)
-	{
-		if (lockmode != NoLock)
-			LockRelationOid(lfirst_oid(lc), lockmode);
-		relids = list_concat(relids, find_all_inheritors(lfirst_oid(lc), lockmode, NULL));
-	}
+		relids = list_concat(relids, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
+	return relids;
+}
+
+static void
+note_files(const Sink *sink, SourceFiles *result)
+{
+	List	   *relids = source_tables(sink);
+	ListCell   *lc;
 
 	result->n = 0;
 	result->files = palloc0(Max(list_length(relids), 1) * sizeof(SourceFile));
@@ -290,19 +296,49 @@ same_files(const SourceFiles *a, const SourceFiles *b)
 }
 
 static void
-unlock_files(const Sink *sink, const SourceFiles *files)
+unlock_relations(List *relids)
 {
 	ListCell   *lc;
 
-	/* as note_files() took them: find_all_inheritors() does not lock the roots */
-	foreach(lc, sink->sources)
+	foreach(lc, relids)
 		UnlockRelationOid(lfirst_oid(lc), AccessShareLock);
-	for (int i = 0; i < files->n; i++)
+}
+
+/*
+ * Lock all that the comparison reads, or nothing: then *obstacle is the relation
+ * that somebody else has locked.  The list of what was locked is in *locked.
+ */
+static bool
+lock_relations(const Sink *sink, List **locked, Oid *obstacle)
+{
+	List	   *relids = list_make2_oid(sink->relid, sink->viewid);
+	ListCell   *lc;
+
+	relids = list_concat(relids, sink->views);
+	relids = list_concat(relids, source_tables(sink));
+
+	*locked = NIL;
+	foreach(lc, relids)
 	{
-		if (!list_member_oid(sink->sources, files->files[i].relid))
-			UnlockRelationOid(files->files[i].relid, AccessShareLock);
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+		{
+			*obstacle = lfirst_oid(lc);
+			unlock_relations(*locked);
+			return false;
+		}
+		*locked = lappend_oid(*locked, lfirst_oid(lc));
 	}
-	UnlockRelationOid(sink->relid, AccessShareLock);
+	return true;
+}
+
+/* With nothing else locked. */
+static void
+wait_for_relation(Oid relid)
+{
+	if (!OidIsValid(relid))
+		return;
+	LockRelationOid(relid, AccessShareLock);
+	UnlockRelationOid(relid, AccessShareLock);
 }
 
 static void
@@ -347,20 +383,45 @@ check_owner(Oid relid)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 }
 
+/* The sink as V sees it. */
+static Sink *
+read_verified_sink(const Sink *sink, const VerifySnapshots *snapshots)
+{
+	Sink	   *result = sink_catalog_read(sink->relid, snapshots->sink);
+
+	if (result == NULL)
+		(void) sink_get(sink->relid);	/* which raises the error */
+	result->source_is_sink = sink->source_is_sink;
+	result->sources = sink->sources;
+	result->views = sink->views;
+	check_live(result);
+	return result;
+}
+
+static void
+release_snapshots(VerifySnapshots *snapshots)
+{
+	UnregisterSnapshot(snapshots->query);
+	UnregisterSnapshot(snapshots->sink);
+}
+
 /*
  * One attempt: the sink as the second snapshot sees it, with everything
- * locked, or NULL.
+ * locked; or NULL, and perhaps a relation in *obstacle whose lock is to be
+ * waited for.
  */
 static Sink *
-try_verify(Oid relid, VerifySnapshots *snapshots)
+try_verify(Oid relid, VerifySnapshots *snapshots, Oid *obstacle)
 {
 	Sink	   *sink = sink_get(relid);
 	WorkerSlot *slot = shmem_find_slot(MyDatabaseId);
 	SourceFiles before;
 	SourceFiles after;
 	Snapshot	reference;
+	List	   *locked;
 	bool		good;
 
+	*obstacle = InvalidOid;
 	check_owner(relid);
 	check_live(sink);
 	if (slot == NULL)
@@ -370,39 +431,27 @@ try_verify(Oid relid, VerifySnapshots *snapshots)
 				 errhint("freshet.wait() waits for it; the server's log tells why it does not "
 						 "start.")));
 
-	note_files(sink, NoLock, &before);
+	note_files(sink, &before);
 	reference = RegisterSnapshot(GetLatestSnapshot());
 	good = obtain_snapshots(slot, snapshots);
 	if (good && !sees_all_of(snapshots->query, reference))
 	{
-		UnregisterSnapshot(snapshots->query);
-		UnregisterSnapshot(snapshots->sink);
+		release_snapshots(snapshots);
 		good = false;
 	}
 	UnregisterSnapshot(reference);
 	if (!good)
 		return NULL;
 
-	LockRelationOid(relid, AccessShareLock);
-	check_owner(relid);
-	note_files(sink, AccessShareLock, &after);
-	if (same_files(&before, &after))
+	if (lock_relations(sink, &locked, obstacle))
 	{
-		bool		source_is_sink = sink->source_is_sink;
-		List	   *sources = sink->sources;
-
-		sink = sink_catalog_read(relid, snapshots->sink);
-		if (sink == NULL)
-			(void) sink_get(relid); /* which raises the error */
-		sink->source_is_sink = source_is_sink;
-		sink->sources = sources;
-		check_live(sink);
-		return sink;
+		check_owner(relid);
+		note_files(sink, &after);
+		if (same_files(&before, &after))
+			return read_verified_sink(sink, snapshots);
+		unlock_relations(locked);
 	}
-
-	unlock_files(sink, &after);
-	UnregisterSnapshot(snapshots->query);
-	UnregisterSnapshot(snapshots->sink);
+	release_snapshots(snapshots);
 	return NULL;
 }
 
@@ -445,18 +494,24 @@ snapshot_with_batch(Snapshot snapshot, TransactionId xid)
 static void
 verify(Oid relid, int64 *missing, int64 *unexpected)
 {
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   SESSION_PATIENCE_MS);
 	VerifySnapshots snapshots;
 	Snapshot	query;
+	Oid			obstacle = InvalidOid;
 	Sink	   *sink = NULL;
 
-	for (int i = 0; sink == NULL && i < MAX_ATTEMPTS; i++)
-		sink = try_verify(relid, &snapshots);
-	if (sink == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("could not verify sink \"%s\": its sources keep being truncated or "
-						"rewritten", get_rel_name(relid)),
-				 errhint("Try again.")));
+	do
+	{
+		wait_for_relation(obstacle);
+		sink = try_verify(relid, &snapshots, &obstacle);
+		if (sink == NULL && GetCurrentTimestamp() >= deadline)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("could not verify sink \"%s\": its sources keep being truncated or "
+							"rewritten", get_rel_name(relid)),
+					 errhint("Try again.")));
+	} while (sink == NULL);
 
 	query = snapshot_with_batch(snapshots.query,
 								sink->source_is_sink ? snapshots.batch_xid :
