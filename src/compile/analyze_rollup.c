@@ -28,6 +28,7 @@
 #include "utils/syscache.h"
 
 #include "analyze_internal.h"
+#include "equality.h"
 #include "volatility.h"
 
 /* Reference to column i (from 0) of the group: the keys, then the aggregates. */
@@ -65,6 +66,7 @@ add_key(AnalyzeContext *ctx, const SortGroupClause *clause)
 	if (get_typtype(key->type) == TYPTYPE_PSEUDO || !OidIsValid(key->sortop))
 		REFUSE(psprintf("GROUP BY of type %s", format_type_be(key->type)),
 			   "A key needs a type that can be stored and sorted: group by a cast of it.");
+	key->variable = equality_is_loose(key->type, key->typmod, key->collation, key->eqop);
 	key->expr = analyze_row_expr(ctx, expr);
 
 	ctx->group_exprs = lappend(ctx->group_exprs, expr);
@@ -361,7 +363,7 @@ find_states(SinkPlan *plan)
 	for (int i = 0; i < plan->nkeys; i++)
 	{
 		plan->keys[i].column = visible_column(plan, i);
-		if (plan->keys[i].column < 0)
+		if (plan->keys[i].column < 0 || plan->keys[i].variable)
 			rollup->keeps_states = true;
 	}
 	for (int i = 0; i < rollup->naggs; i++)

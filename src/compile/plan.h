@@ -98,6 +98,7 @@ typedef struct KeySpec
 	Oid			eqop;			/* equality operator of the grouping */
 	Oid			sortop;			/* its default btree "<" */
 	int			column;			/* index in SinkPlan.columns; -1: not selected */
+	bool		variable;		/* ROLLUP: equal values can look different */
 } KeySpec;
 
 /* A column of the query, and of the sink. */

@@ -58,8 +58,8 @@ put_bytes(StringInfo buf, const void *data, int len)
 	appendBinaryStringInfo(buf, data, len);
 }
 
-static void
-corrupted(void)
+void
+state_is_corrupted(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
@@ -73,7 +73,7 @@ get_raw(StringInfo buf, int64 len)
 	const char *data = buf->data + buf->cursor;
 
 	if (len < 0 || len > buf->len - buf->cursor)
-		corrupted();
+		state_is_corrupted();
 	buf->cursor += (int) len;
 	return data;
 }
@@ -87,7 +87,7 @@ get_integer(StringInfo buf)
 	for (int shift = 0;; shift += 7)
 	{
 		if (shift >= 128)
-			corrupted();
+			state_is_corrupted();
 		byte = (unsigned char) *get_raw(buf, 1);
 		value |= (uint128) (byte & 0x7F) << shift;
 		if (byte < 0x80)
@@ -103,7 +103,7 @@ get_integer_between(StringInfo buf, int64 low, int64 high)
 	int128		value = get_integer(buf);
 
 	if (value < low || value > high)
-		corrupted();
+		state_is_corrupted();
 	return (int64) value;
 }
 
@@ -123,7 +123,7 @@ void
 state_check_end(StringInfo buf)
 {
 	if (buf->cursor != buf->len)
-		corrupted();
+		state_is_corrupted();
 }
 
 static void
@@ -193,7 +193,7 @@ get_float(StringInfo buf, Accum *acc)
 		memcpy(&components[i], &bits, sizeof(bits));
 	}
 	if (!exact_sum_is_valid(components, n))
-		corrupted();
+		state_is_corrupted();
 	exact_sum_restore(&acc->u.f.sum, components, n);
 	acc->u.f.specials = get_specials(buf);
 }
@@ -242,10 +242,10 @@ get_numeric_sum(const char *data, int len)
 	uint16		ndigits;
 
 	if (len < (int) (4 * sizeof(uint16)))
-		corrupted();
+		state_is_corrupted();
 	memcpy(&ndigits, data, sizeof(ndigits));
 	if (len != (int) ((4 + pg_ntoh16(ndigits)) * sizeof(uint16)))
-		corrupted();
+		state_is_corrupted();
 
 	initStringInfo(&sent);
 	appendBinaryStringInfo(&sent, data, len);
@@ -253,7 +253,7 @@ get_numeric_sum(const char *data, int len)
 											  ObjectIdGetDatum(InvalidOid),
 											  Int32GetDatum(-1)));
 	if (numeric_is_nan(sum) || numeric_is_inf(sum))
-		corrupted();
+		state_is_corrupted();
 	pfree(sent.data);
 	return sum;
 }
@@ -274,7 +274,7 @@ get_numeric(StringInfo buf, Accum *acc)
 		int64		count = state_get_int64(buf);
 
 		if (count == 0)
-			corrupted();
+			state_is_corrupted();
 		accum_count_scale(&acc->u.num.scales, scale, count);
 	}
 	acc->u.num.specials = get_specials(buf);
@@ -329,16 +329,16 @@ get_extreme(const AccumDesc *desc, StringInfo buf, Accum *acc)
 
 	len = (int) get_integer_between(buf, 1, MaxAllocSize);
 	if (desc->typlen > 0 && len != desc->typlen)
-		corrupted();
+		state_is_corrupted();
 
 	/* a copy even of what is passed by value: buf need not be aligned */
 	value = (char *) memcpy(palloc(Max(len, VARHDRSZ)), get_raw(buf, len), len);
 	if (desc->typlen == -1 &&
 		(VARATT_IS_EXTERNAL(value) || (!VARATT_IS_SHORT(value) && len < VARHDRSZ) ||
 		 VARATT_IS_COMPRESSED(value) || VARSIZE_ANY(value) != (Size) len))
-		corrupted();
+		state_is_corrupted();
 	if (desc->typlen == -2 && memchr(value, '\0', len) != value + len - 1)
-		corrupted();
+		state_is_corrupted();
 
 	acc->u.ext.value = fetch_att(value, desc->typbyval, desc->typlen);
 	acc->u.ext.valid = true;

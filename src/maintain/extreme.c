@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * extreme.c
- *		Compute min and max of stale groups again.
+ *		Compute min and max of stale groups again, and what their keys look like.
  *
  * Two ways.  One query per group, restricted to the group's keys and, for a
  * windowed rollup, to the times of the window, so that the source's indexes
- * serve; or one pass over the whole source for all stale groups together.
+ * serve; or one pass over the whole source for all stale groups together, the
+ * one way for keys (key_variants.h).
  * The planner's costs choose.  Both read the source at the active snapshot.
  *
  * PostgreSQL computes a min or max by the first row of an index scan if it can.
@@ -69,9 +70,19 @@ has_extremes(Rollup *rollup)
 	return false;
 }
 
+/* Is it unknown what the group's keys look like? */
+static bool
+keys_are_stale(Rollup *rollup, RollupGroup *group)
+{
+	return rollup->variant_keys != NULL &&
+		key_variants_are_stale(*rollup_variants(rollup, group), group->rows);
+}
+
 static bool
 group_is_stale(Rollup *rollup, RollupGroup *group)
 {
+	if (keys_are_stale(rollup, group))
+		return true;
 	for (int i = 0; i < rollup->naggs; i++)
 	{
 		if (is_extreme(&rollup->aggs[i]) &&
@@ -81,12 +92,20 @@ group_is_stale(Rollup *rollup, RollupGroup *group)
 	return false;
 }
 
+typedef struct StaleGroups
+{
+	int64		n;
+	bool		keys;			/* keys of some, too */
+} StaleGroups;
+
 static void
 count_stale(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
 {
+	StaleGroups *stale = arg;
+
 	/* a group without rows goes away, or has no extreme */
-	if (group_is_stale(rollup, group))
-		++*(int64 *) arg;
+	stale->n += group_is_stale(rollup, group);
+	stale->keys |= keys_are_stale(rollup, group);
 }
 
 /*
@@ -492,6 +511,8 @@ begin_pass(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
 		if (is_extreme(&rollup->aggs[i]))
 			accum_set_extreme(&rollup->descs[i], &group->accums[i], (Datum) 0, true);
 	}
+	if (group->recomputing && rollup->variant_keys != NULL)
+		key_variants_forget(rollup_variants(rollup, group));
 	MemoryContextSwitchTo(oldcontext);
 }
 
@@ -508,6 +529,9 @@ pass_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 		RollupGroup *group = rollup_find_group(rollup);
 
 		MemoryContextSwitchTo(rollup->group_context);
+		if (group != NULL && group->recomputing && rollup->variant_keys != NULL)
+			key_variants_count(rollup->variant_keys, rollup_variants(rollup, group),
+							   eval->values, eval->nulls, 1);
 		for (int i = 0; group != NULL && group->recomputing && i < rollup->naggs; i++)
 		{
 			int			filter = rollup->filters[i];
@@ -557,23 +581,23 @@ void
 extreme_recompute(Rollup *rollup)
 {
 	const SinkPlan *plan = rollup->plan;
-	int64		stale = 0;
+	StaleGroups stale = {0};
 
-	if (!has_extremes(rollup))
+	if (!has_extremes(rollup) && rollup->variant_keys == NULL)
 		return;
 	rollup_each_group(rollup, count_stale, &stale);
-	if (stale == 0)
+	if (stale.n == 0)
 		return;
 
 	feed_check_sources(rollup->sink, rollup->leaves);
-	if (group_query_possible(plan) && partitions_are_current(rollup) &&
+	if (!stale.keys && group_query_possible(plan) && partitions_are_current(rollup) &&
 		(!rollup->consumer.netted || group_query_is_safe(plan)))
 	{
 		bool	   *nulls = palloc0((plan->nkeys + 1) * sizeof(bool));
 		PlannedStmt *one = plan_group_query(plan, nulls, WINDOW_FINITE);
 		PlannedStmt *whole = plan_query(plan, copyObject(plan_rows(plan)->quals), false);
 
-		if (one->planTree->total_cost * stale <= whole->planTree->total_cost || plan->nkeys == 0)
+		if (one->planTree->total_cost * stale.n <= whole->planTree->total_cost || plan->nkeys == 0)
 		{
 			recompute_by_queries(rollup, one);
 			return;

@@ -139,7 +139,9 @@ rollup_open(Sink *sink, List *leaves, ChangeSet *emit)
 	rollup->keeps_states = plan_rollup(sink->plan)->keeps_states;
 	rollup->aggs = plan_rollup(sink->plan)->aggs;
 	rollup_reset_memory(rollup);
-	rollup->group_size = offsetof(RollupGroup, accums) + rollup->naggs * sizeof(Accum);
+	rollup->variant_keys = variant_keys_create(sink->plan);
+	rollup->group_size = offsetof(RollupGroup, accums) + rollup->naggs * sizeof(Accum) +
+		(rollup->variant_keys != NULL ? sizeof(KeyVariants *) : 0);
 	initStringInfo(&rollup->state);
 	compile_input(rollup);
 	compile_output(rollup);
@@ -226,6 +228,9 @@ load_from_state(Rollup *rollup, RollupGroup *group)
 	group->rows = state_get_int64(&rollup->state);
 	for (int i = 0; i < rollup->naggs; i++)
 		accum_deserialize(&rollup->descs[i], &group->accums[i], &rollup->state);
+	if (rollup->variant_keys != NULL)
+		*rollup_variants(rollup, group) = key_variants_deserialize(rollup->variant_keys,
+																   &rollup->state);
 	state_check_end(&rollup->state);
 }
 
@@ -236,6 +241,8 @@ serialize_group(Rollup *rollup, RollupGroup *group)
 	state_put_int64(&rollup->state, group->rows);
 	for (int i = 0; i < rollup->naggs; i++)
 		accum_serialize(&rollup->descs[i], &group->accums[i], &rollup->state);
+	if (rollup->variant_keys != NULL)
+		key_variants_serialize(*rollup_variants(rollup, group), &rollup->state);
 }
 
 /* What the group was when it was last written; false if it is new. */
@@ -273,6 +280,8 @@ rollup_init_group(Rollup *rollup, RollupGroup *group)
 	group->stored = false;
 	for (int i = 0; i < rollup->naggs; i++)
 		accum_init(&rollup->descs[i], &group->accums[i]);
+	if (rollup->variant_keys != NULL)
+		*rollup_variants(rollup, group) = NULL;
 }
 
 /* A new group; its keys are in values and nulls of key_slot. */
@@ -392,6 +401,9 @@ fold_row(Rollup *rollup, int sign)
 
 	MemoryContextSwitchTo(rollup->group_context);
 	group->rows += sign;
+	if (unlikely(rollup->variant_keys != NULL))
+		key_variants_count(rollup->variant_keys, rollup_variants(rollup, group), eval->values,
+						   eval->nulls, sign);
 	for (int i = 0; i < naggs; i++)
 	{
 		int			filter = rollup->filters[i];
@@ -459,6 +471,9 @@ compute_row(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
 	ExecClearTuple(slot);
 	for (int i = 0; i < plan->nkeys; i++)
 		slot->tts_values[i] = slot_getattr(keys, i + 1, &slot->tts_isnull[i]);
+	if (rollup->variant_keys != NULL)
+		key_variants_show(rollup->variant_keys, *rollup_variants(rollup, group),
+						  slot->tts_values, slot->tts_isnull);
 	for (int i = 0; i < rollup->naggs; i++)
 		slot->tts_values[plan->nkeys + i] = accum_result(&rollup->descs[i], &group->accums[i],
 														 &slot->tts_isnull[plan->nkeys + i]);

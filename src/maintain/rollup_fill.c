@@ -14,13 +14,15 @@
  * A windowed rollup is filled by folding the rows of the source as added
  * ones: that is faster than the window function in FROM.  So is a rollup over
  * a partitioned table: its partitions must be those of the snapshot, and a
- * query would read those of the catalogue as it is now.
+ * query would read those of the catalogue as it is now.  So is one whose keys
+ * can look different (key_variants.h): a query yields one of them.
  *
  * If the sink has rows, the groups are gathered in memory and compared with
  * them when the run is finished, and only what differs is written.  If they do
- * not fit, or the rows do not show their keys, the rows are deleted first.  Readers see the old rows until the
- * batch commits (TRUNCATE would empty the sink for readers with older
- * snapshots).  An empty sink takes the groups of a query one by one.
+ * not fit, or the rows do not show their keys, the rows are deleted first.
+ * Readers see the old rows until the batch commits (TRUNCATE would empty the
+ * sink for readers with older snapshots).  An empty sink takes the groups of a
+ * query one by one.
  *
  * The query counts the rows that it reads (fill_watch.c).
  *
@@ -312,6 +314,9 @@ rollup_adopt_rows(Rollup *rollup)
 		{
 			group->stored = true;
 			group->place.row = writer->old_slot->tts_tid;
+			if (rollup->variant_keys != NULL)
+				key_variants_prefer(rollup->variant_keys, *rollup_variants(rollup, group),
+									rollup->eval->values, rollup->eval->nulls);
 		}
 		else
 			writer_delete(writer);
@@ -327,7 +332,7 @@ rollup_fill(RowConsumer *consumer, SinkStats *stats)
 	SinkPlan   *plan = rollup->plan;
 
 	rollup->fresh = true;
-	if (plan_rows(plan)->window == NULL &&
+	if (plan_rows(plan)->window == NULL && rollup->variant_keys == NULL &&
 		get_rel_relkind(plan->sources[0].relid) != RELKIND_PARTITIONED_TABLE)
 		fill_by_query(rollup);
 	else

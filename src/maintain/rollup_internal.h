@@ -21,6 +21,7 @@
 #include "group_state.h"
 #include "group_table.h"
 #include "key_cache.h"
+#include "key_variants.h"
 #include "row_eval.h"
 #include "signed_rows.h"
 
@@ -52,6 +53,8 @@ typedef struct Rollup
 	int		   *filters;
 	AccumDesc  *descs;
 
+	VariantKeys *variant_keys;	/* NULL: equal keys look the same */
+
 	/* groups */
 	Size		group_size;
 	GroupTable	groups;			/* if there are keys: else */
@@ -75,6 +78,13 @@ typedef struct Rollup
 	GroupStates *states;		/* opened at the first need */
 	StringInfoData state;
 } Rollup;
+
+/* Where a group has its variants of keys, behind the accumulators. */
+static inline KeyVariants **
+rollup_variants(Rollup *rollup, RollupGroup *group)
+{
+	return (KeyVariants **) &group->accums[rollup->naggs];
+}
 
 /* keys is NULL if there are none. */
 typedef void (*GroupCallback) (Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg);
