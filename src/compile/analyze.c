@@ -220,7 +220,7 @@ add_table_entry(AnalyzeContext *ctx, Index rti, RangeTblEntry *rte)
 	source_check_kind(rel, rte->inh);
 	table_close(rel, NoLock);
 	ctx->source_rti = rti;
-	ctx->plan->sources[0].relid = rte->relid;
+	ctx->plan->part.rows.occurrence = plan_add_occurrence(ctx->plan, rte->relid);
 }
 
 static void
@@ -341,7 +341,7 @@ analyze_row_expr(AnalyzeContext *ctx, Node *node)
 {
 	Bitmapset  *attrs = NULL;
 	int			attr = -1;
-	SourceUse  *source = &ctx->plan->sources[0];
+	SourceUse  *source = plan_row_source(ctx->plan);
 	Expr	   *expr;
 
 	volatility_check(node, &ctx->settings_functions);
@@ -621,8 +621,6 @@ analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 	memset(ctx, 0, sizeof(AnalyzeContext));
 	ctx->as_bag = as_bag;
 	ctx->plan = palloc0(sizeof(SinkPlan));
-	ctx->plan->nsources = 1;
-	ctx->plan->sources = palloc0(sizeof(SourceUse));
 	ctx->plan->shape = query->hasAggs || query->groupClause != NIL ? SHAPE_ROLLUP : SHAPE_COPY;
 
 	refuse_clauses(query);
@@ -648,7 +646,7 @@ analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 	ctx->plan->uses_settings = ctx->settings_functions != NIL;
 
 	/* a retracted row is folded as an added one is */
-	ctx->plan->sources[0].identity_attrs = ctx->plan->sources[0].used_attrs;
+	plan_row_source(ctx->plan)->identity_attrs = plan_row_source(ctx->plan)->used_attrs;
 }
 
 SinkPlan *

@@ -81,7 +81,7 @@ use_key(SinkPlan *plan, List *attnos)
 static bool
 make_key(SinkPlan *plan)
 {
-	Relation	rel = table_open(plan->sources[0].relid, NoLock);
+	Relation	rel = table_open(plan_row_source(plan)->relid, NoLock);
 	ListCell   *lc;
 	bool		found = false;
 

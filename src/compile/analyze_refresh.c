@@ -60,13 +60,7 @@ find_or_add_source(SinkPlan *plan, Oid relid)
 
 	if (i >= 0)
 		return &plan->sources[i];
-	if (plan->nsources == 0)
-		plan->sources = palloc0(sizeof(SourceUse));
-	else
-		plan->sources = repalloc(plan->sources, sizeof(SourceUse) * (plan->nsources + 1));
-	memset(&plan->sources[plan->nsources], 0, sizeof(SourceUse));
-	plan->sources[plan->nsources].relid = relid;
-	return &plan->sources[plan->nsources++];
+	return plan_source_of(plan, plan_add_occurrence(plan, relid));
 }
 
 static void

@@ -103,42 +103,26 @@ check_clauses(const Query *query)
 	EXPECT(query->rowMarks == NIL && query->limitOffset == NULL, "OFFSET or a lock of rows");
 }
 
-/* The node's KeyedNode, with its source, new or known. */
+/* The node's KeyedNode, and its occurrence. */
 static int
 add_node(SinkPlan *plan, Oid relid, int parent)
 {
 	WideViewPlan *view = &plan->part.wide_view;
 	KeyedNode  *node;
-	int			source = plan_find_source(plan, relid);
 
-	if (source < 0)
-	{
-		source = plan->nsources++;
-		plan->sources = plan->sources == NULL ? palloc(sizeof(SourceUse)) :
-			repalloc(plan->sources, plan->nsources * sizeof(SourceUse));
-		memset(&plan->sources[source], 0, sizeof(SourceUse));
-		plan->sources[source].relid = relid;
-	}
-
+	(void) plan_add_occurrence(plan, relid);
 	view->nodes = view->nodes == NULL ? palloc(sizeof(KeyedNode)) :
 		repalloc(view->nodes, (view->nnodes + 1) * sizeof(KeyedNode));
 	node = &view->nodes[view->nnodes];
 	memset(node, 0, sizeof(KeyedNode));
-	node->source = source;
 	node->parent = parent;
 	return view->nnodes++;
-}
-
-static SourceUse *
-node_source(const SinkPlan *plan, int node)
-{
-	return &plan->sources[plan_wide_view(plan)->nodes[node].source];
 }
 
 static void
 use_attr(const SinkPlan *plan, int node, AttrNumber attno)
 {
-	SourceUse  *source = node_source(plan, node);
+	SourceUse  *source = plan_source_of(plan, node);
 
 	source->used_attrs = bms_add_member(source->used_attrs, attno);
 }
@@ -214,7 +198,7 @@ read_condition(SinkPlan *plan, const Level *level, Node *qual)
 	EXPECT(own->varlevelsup == 0 && outer->varlevelsup > 0, "a condition");
 
 	resolve_var(level, own, &own_node);
-	fill_own_column(column, node_source(plan, own_node)->relid, own->varattno);
+	fill_own_column(column, plan_source_of(plan, own_node)->relid, own->varattno);
 	resolve_var(level, outer, &column->outer_node);
 	column->outer_attno = outer->varattno;
 
@@ -232,7 +216,7 @@ read_conditions(SinkPlan *plan, const Level *level)
 {
 	List	   *quals = make_ands_implicit((Expr *) level->query->jointree->quals);
 	KeyedNode  *node = &plan_wide_view(plan)->nodes[level->node];
-	SourceUse  *source = &plan->sources[node->source];
+	SourceUse  *source = plan_source_of(plan, level->node);
 	ListCell   *lc;
 
 	EXPECT(quals != NIL, "WHERE");
@@ -366,6 +350,7 @@ add_key(SinkPlan *plan, const TargetEntry *tle, const Level *level)
 	Var		   *var = (Var *) tle->expr;
 	KeyedNode  *root = &plan_wide_view(plan)->nodes[0];
 	KeySpec    *key = &plan->keys[plan->nkeys];
+	SourceUse  *source = plan_source_of(plan, 0);
 	SinkColumn *column = add_column(plan, tle);
 	TypeCacheEntry *type = lookup_type_cache(column->type, TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
 
@@ -384,11 +369,10 @@ add_key(SinkPlan *plan, const TargetEntry *tle, const Level *level)
 	key->sortop = type->lt_opr;
 	key->column = plan->nkeys++;
 
-	fill_own_column(&root->related[root->nrelated], plan->sources[0].relid, var->varattno);
+	fill_own_column(&root->related[root->nrelated], source->relid, var->varattno);
 	root->related[root->nrelated++].eqop = type->eq_opr;
 	use_attr(plan, 0, var->varattno);
-	plan->sources[0].identity_attrs = bms_add_member(plan->sources[0].identity_attrs,
-													 var->varattno);
+	source->identity_attrs = bms_add_member(source->identity_attrs, var->varattno);
 }
 
 /*
@@ -396,9 +380,10 @@ add_key(SinkPlan *plan, const TargetEntry *tle, const Level *level)
  * else ordered by all columns, and the key may have been dropped since.
  */
 static void
-check_order(const SinkPlan *plan, const KeyedNode *node)
+check_order(const SinkPlan *plan, int n)
 {
-	const SourceUse *source = &plan->sources[node->source];
+	const KeyedNode *node = &plan_wide_view(plan)->nodes[n];
+	const SourceUse *source = plan_source_of(plan, n);
 	Relation	rel = table_open(source->relid, NoLock);
 	bool		total = bms_is_subset(source->used_attrs, node->order_attrs);
 	ListCell   *lc;
@@ -427,7 +412,7 @@ check_order(const SinkPlan *plan, const KeyedNode *node)
 static void
 check_key(const SinkPlan *plan)
 {
-	Relation	rel = table_open(plan->sources[0].relid, NoLock);
+	Relation	rel = table_open(plan_source_of(plan, 0)->relid, NoLock);
 	const KeyedNode *root = &plan_wide_view(plan)->nodes[0];
 	ListCell   *lc;
 
@@ -508,6 +493,6 @@ analyze_wide_view(const Query *query)
 	plan->uses_settings = true;
 	read_element(plan, query, NULL, -1);
 	for (int i = 1; i < plan_wide_view(plan)->nnodes; i++)
-		check_order(plan, &plan_wide_view(plan)->nodes[i]);
+		check_order(plan, i);
 	return plan;
 }

@@ -28,7 +28,7 @@ static char *
 expression_text(AnalyzeContext *ctx, Node *node, char *otherwise)
 {
 	Node	   *expr = analyze_renumber(ctx, node);
-	Oid			source = ctx->plan->sources[0].relid;
+	Oid			source = plan_row_source(ctx->plan)->relid;
 
 	if (plan_uses_window(expr))
 		return otherwise;
@@ -198,7 +198,7 @@ analyze_explain(const Query *query)
 
 	lines = lappend(lines, pstrdup("strategy: delta, each change is folded into the sink "
 								   "without running the query"));
-	lines = lappend(lines, source_line(&plan->sources[0]));
+	lines = lappend(lines, source_line(plan_row_source(plan)));
 	lines = lappend(lines, shape_line(&ctx));
 	if (plan_rows(plan)->window != NULL)
 		lines = lappend(lines, window_line(plan_rows(plan)->window));

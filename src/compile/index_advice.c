@@ -209,31 +209,27 @@ name_index(const Wanted *wanted)
 			 errhint("Create it, or call create_wide_view with create_indexes => true.")));
 }
 
-static Oid
-node_relid(const SinkPlan *plan, int node)
-{
-	return plan->sources[plan_wide_view(plan)->nodes[node].source].relid;
-}
-
 /* Index on the lookup: from an element to its rows. */
 static Wanted *
-own_side(const SinkPlan *plan, const KeyedNode *node)
+own_side(const SinkPlan *plan, int n)
 {
+	const KeyedNode *node = &plan_wide_view(plan)->nodes[n];
 	Wanted	   *wanted = palloc0(sizeof(Wanted));
 
-	wanted->relid = plan->sources[node->source].relid;
+	wanted->relid = plan_source_of(plan, n)->relid;
 	for (int i = 0; i < node->nrelated; i++)
 		add_column(wanted, node->related[i].attno, node->related[i].collation);
 	wanted->purpose = psprintf("finding the rows of \"%s\" that belong to a row of \"%s\"",
 							   get_rel_name(wanted->relid),
-							   get_rel_name(node_relid(plan, node->parent)));
+							   get_rel_name(plan_source_of(plan, node->parent)->relid));
 	return wanted;
 }
 
 /* Index on the enclosing table: from a row of the lookup to the elements. */
 static Wanted *
-outer_side(const SinkPlan *plan, const KeyedNode *node)
+outer_side(const SinkPlan *plan, int n)
 {
+	const KeyedNode *node = &plan_wide_view(plan)->nodes[n];
 	Wanted	   *wanted = palloc0(sizeof(Wanted));
 	int			innermost = 0;
 
@@ -241,7 +237,7 @@ outer_side(const SinkPlan *plan, const KeyedNode *node)
 	for (int i = 0; i < node->nrelated; i++)
 		innermost = Max(innermost, node->related[i].outer_node);
 
-	wanted->relid = node_relid(plan, innermost);
+	wanted->relid = plan_source_of(plan, innermost)->relid;
 	for (int i = 0; i < node->nrelated; i++)
 	{
 		const RelatedColumn *related = &node->related[i];
@@ -251,7 +247,7 @@ outer_side(const SinkPlan *plan, const KeyedNode *node)
 	}
 	wanted->purpose = psprintf("finding the rows of \"%s\" that a row of \"%s\" belongs to",
 							   get_rel_name(wanted->relid),
-							   get_rel_name(plan->sources[node->source].relid));
+							   get_rel_name(plan_source_of(plan, n)->relid));
 	return wanted;
 }
 
@@ -278,9 +274,9 @@ index_advice(const SinkPlan *plan, bool create)
 
 	for (int i = 1; i < view->nnodes; i++)
 	{
-		wanted = lappend(wanted, own_side(plan, &view->nodes[i]));
+		wanted = lappend(wanted, own_side(plan, i));
 		if (!plan_knows_root_key(plan, i, key_attnos))
-			wanted = lappend(wanted, outer_side(plan, &view->nodes[i]));
+			wanted = lappend(wanted, outer_side(plan, i));
 	}
 	foreach(lc, wanted)
 		((Wanted *) lfirst(lc))->number = foreach_current_index(lc);

@@ -69,6 +69,32 @@ plan_find_source(const SinkPlan *plan, Oid relid)
 	return -1;
 }
 
+static int
+find_or_add_source(SinkPlan *plan, Oid relid)
+{
+	int			source = plan_find_source(plan, relid);
+
+	if (source >= 0)
+		return source;
+	source = plan->nsources++;
+	plan->sources = plan->sources == NULL ? palloc(sizeof(SourceUse)) :
+		repalloc(plan->sources, plan->nsources * sizeof(SourceUse));
+	memset(&plan->sources[source], 0, sizeof(SourceUse));
+	plan->sources[source].relid = relid;
+	return source;
+}
+
+int
+plan_add_occurrence(SinkPlan *plan, Oid relid)
+{
+	int			occurrence = plan->noccurrences++;
+
+	plan->occurrences = plan->occurrences == NULL ? palloc(sizeof(Occurrence)) :
+		repalloc(plan->occurrences, plan->noccurrences * sizeof(Occurrence));
+	plan->occurrences[occurrence].source = find_or_add_source(plan, relid);
+	return occurrence;
+}
+
 bool
 plan_knows_root_key(const SinkPlan *plan, int n, AttrNumber *key_attnos)
 {

@@ -122,6 +122,15 @@ typedef struct SourceUse
 	Bitmapset  *identity_attrs; /* columns whose old values must be in the log */
 } SourceUse;
 
+/*
+ * A relation at one place of the query.  The same one may be at several, and
+ * each of them is fed on its own: a changed row does not mean the same there.
+ */
+typedef struct Occurrence
+{
+	int			source;			/* index in SinkPlan.sources */
+} Occurrence;
+
 typedef enum SinkShape
 {
 	SHAPE_ROLLUP,				/* delta: GROUP BY or aggregates */
@@ -148,11 +157,10 @@ typedef struct RelatedColumn
 
 /*
  * A node of a wide view: the root (number 0), whose "related" are its key
- * columns without outer ones, or a lookup.
+ * columns without outer ones, or a lookup.  Node n is occurrence n.
  */
 typedef struct KeyedNode
 {
-	int			source;			/* index in SinkPlan.sources */
 	int			parent;			/* the node that it is embedded in; -1: root */
 	int			nrelated;		/* >= 1 */
 	RelatedColumn *related;
@@ -165,6 +173,7 @@ typedef struct KeyedNode
  */
 typedef struct RowPlan
 {
+	int			occurrence;		/* the one whose rows they are */
 	WindowSpec *window;			/* or NULL */
 	List	   *quals;			/* Exprs, implicitly ANDed; after the window */
 } RowPlan;
@@ -191,8 +200,10 @@ typedef struct WideViewPlan
 typedef struct SinkPlan
 {
 	SinkShape	shape;
-	int			nsources;		/* distinct relations; one if delta */
-	SourceUse  *sources;		/* that of the rows first: delta's, the root */
+	int			nsources;		/* distinct relations */
+	SourceUse  *sources;
+	int			noccurrences;	/* the range of the query; one if delta */
+	Occurrence *occurrences;
 
 	/*
 	 * ROLLUP: the GROUP BY expressions, nkeys may be 0 (one row that always
@@ -216,12 +227,27 @@ typedef struct SinkPlan
 	}			part;
 } SinkPlan;
 
+/* The relation at one place of the query. */
+static inline SourceUse *
+plan_source_of(const SinkPlan *plan, int occurrence)
+{
+	Assert(occurrence >= 0 && occurrence < plan->noccurrences);
+	return &plan->sources[plan->occurrences[occurrence].source];
+}
+
 /* The rows that a rollup, a copy or a bag takes. */
 static inline const RowPlan *
 plan_rows(const SinkPlan *plan)
 {
 	Assert(plan->shape == SHAPE_ROLLUP || plan->shape == SHAPE_COPY || plan->shape == SHAPE_BAG);
 	return &plan->part.rows;
+}
+
+/* The relation whose rows they are. */
+static inline SourceUse *
+plan_row_source(const SinkPlan *plan)
+{
+	return plan_source_of(plan, plan_rows(plan)->occurrence);
 }
 
 static inline const RollupPlan *
@@ -249,6 +275,9 @@ extern bool plan_shows_keys(const SinkPlan *plan);
 
 /* The index of a relation among the sources, or -1. */
 extern int	plan_find_source(const SinkPlan *plan, Oid relid);
+
+/* Append an occurrence of a relation, which is made a source if it is none yet. */
+extern int	plan_add_occurrence(SinkPlan *plan, Oid relid);
 
 /*
  * WIDE_VIEW: are the root's key columns among the related ones of a node (or is

@@ -87,7 +87,7 @@ estimate_table(Oid relid, uint64 *size, double *rows)
 	table_close(rel, NoLock);
 }
 
-/* Bytes of all sources, and rows of the first, which is the one that is scanned. */
+/* Bytes of all sources, and rows of the first in the query, which is scanned. */
 static uint64
 estimate_sources(Sink *sink, int64 *rows)
 {
@@ -95,21 +95,26 @@ estimate_sources(Sink *sink, int64 *rows)
 	uint64		size = 0;
 	double		first = 0;
 	double		others = 0;
+	Oid			scanned;
 	ListCell   *lc;
 
 	*rows = 0;
-	if (plan->nsources == 0)
+	if (plan->noccurrences == 0)
 		return 0;
-	estimate_table(plan->sources[0].relid, &size, &first);
-	for (int i = 1; i < plan->nsources; i++)
-		estimate_table(plan->sources[i].relid, &size, &others);
+	scanned = plan_source_of(plan, 0)->relid;
+	for (int i = 0; i < plan->nsources; i++)
+	{
+		Oid			relid = plan->sources[i].relid;
+
+		estimate_table(relid, &size, relid == scanned ? &first : &others);
+	}
 	foreach(lc, sink->leaves)
 	{
 		bool		is_first = false;
 		ListCell   *lc2;
 
 		foreach(lc2, get_partition_ancestors(lfirst_oid(lc)))
-			is_first |= lfirst_oid(lc2) == plan->sources[0].relid;
+			is_first |= lfirst_oid(lc2) == scanned;
 		estimate_table(lfirst_oid(lc), &size, is_first ? &first : &others);
 	}
 	*rows = (int64) first;
@@ -383,9 +388,9 @@ backfill_keep(Oid source, List *lists)
 }
 
 List *
-backfill_kept(Oid source)
+backfill_kept(void)
 {
-	return list_make1(change_set_get_list(kept, source, true));
+	return list_make1(kept);
 }
 
 bool

@@ -37,8 +37,8 @@ extern bool backfill_is_running(Oid relid);
 extern void backfill_keep(Oid source, List *lists);
 /* Has the fill committed?  Raises the error of one that failed. */
 extern bool backfill_is_done(Sink *sink);
-/* All changes of the source that were kept. */
-extern List *backfill_kept(Oid source);
+/* All changes that were kept: List of ChangeSet *. */
+extern List *backfill_kept(void);
 extern void backfill_forget(void);
 
 /* End the fill of this sink, if one is running. */

@@ -64,27 +64,20 @@ maintain_set_interest(List *sinks)
  * Maintaining one sink
  */
 
-/* Changes of a relation in this part. */
+/* The changes of this part, and with the last one those of sinks by this batch. */
+static List *
+part_sets(Batch *batch)
+{
+	List	   *sets = list_copy(batch->part.sets);
+
+	return batch->last_part ? lappend(sets, batch->emitted) : sets;
+}
+
+/* Those of a relation. */
 static List *
 source_lists(Batch *batch, Oid source)
 {
-	List	   *lists = NIL;
-	ListCell   *lc;
-	ChangeList *list;
-
-	foreach(lc, batch->part.sets)
-	{
-		list = change_set_get_list(lfirst(lc), source, false);
-		if (list != NULL)
-			lists = lappend(lists, list);
-	}
-	if (batch->last_part)
-	{
-		list = change_set_get_list(batch->emitted, source, false);
-		if (list != NULL)
-			lists = lappend(lists, list);
-	}
-	return lists;
+	return change_sets_get_lists(part_sets(batch), source);
 }
 
 static bool
@@ -337,9 +330,7 @@ go_on_filling(Sink *sink, Batch *batch, const Partitions *partitions)
 		return;
 	}
 	run = get_run(batch, sink, partitions);
-	for (int i = 0; i < sink->plan->nsources; i++)
-		run_feed(list_make1(run), sink->plan->sources[i].relid,
-				 backfill_kept(sink->plan->sources[i].relid), &maintain_current_sink);
+	run_feed(list_make1(run), backfill_kept(), &maintain_current_sink);
 	foreach(lc, partitions->added)
 	{
 		AddedLeaf  *added = lfirst(lc);
@@ -496,46 +487,12 @@ maintain_sink(Sink *sink, Batch *batch)
 		fill_sink(sink, batch, partitions);
 }
 
-/* The runs among the hungry ones that read this relation. */
-static List *
-readers_of(Batch *batch, Oid source)
-{
-	List	   *runs = NIL;
-	ListCell   *lc;
-
-	foreach(lc, batch->hungry)
-	{
-		Run		   *run = lfirst(lc);
-
-		if (plan_find_source(run_sink(run)->plan, source) >= 0)
-			runs = lappend(runs, run);
-	}
-	return runs;
-}
-
-/* Feed the runs that are hungry, those of one source together. */
+/* Feed the part to the runs that are hungry, those of one source together. */
 static void
 feed_runs(Batch *batch)
 {
-	List	   *fed = NIL;
-	ListCell   *lc;
-
-	foreach(lc, batch->hungry)
-	{
-		SinkPlan   *plan = run_sink(lfirst(lc))->plan;
-
-		for (int i = 0; i < plan->nsources; i++)
-		{
-			Oid			source = plan->sources[i].relid;
-
-			if (list_member_oid(fed, source))
-				continue;
-			fed = lappend_oid(fed, source);
-			run_feed(readers_of(batch, source), source, source_lists(batch, source),
-					 &maintain_current_sink);
-			maintain_current_sink = InvalidOid;
-		}
-	}
+	run_feed(batch->hungry, part_sets(batch), &maintain_current_sink);
+	maintain_current_sink = InvalidOid;
 	batch->hungry = NIL;
 }
 

@@ -30,16 +30,10 @@
 #include "base/names.h"
 #include "keyed.h"
 
-static Oid
-node_relid(const SinkPlan *plan, int n)
-{
-	return plan->sources[plan_wide_view(plan)->nodes[n].source].relid;
-}
-
 static const char *
 column_name(const SinkPlan *plan, int n, AttrNumber attno)
 {
-	Oid			relid = node_relid(plan, n);
+	Oid			relid = plan_source_of(plan, n)->relid;
 
 	return quote_identifier(get_attname(relid, attno, false));
 }
@@ -68,7 +62,7 @@ add_table(PathQuery *path, int n)
 	path->joined = bms_add_member(path->joined, n);
 	path->todo = bms_add_member(path->todo, n);
 	appendStringInfo(&path->from, ", %s n%d",
-					 names_relation(node_relid(path->plan, n)),
+					 names_relation(plan_source_of(path->plan, n)->relid),
 					 n);
 }
 
@@ -85,7 +79,7 @@ select_keys(PathQuery *path, int n)
 static void
 append_collation(PathQuery *path, const RelatedColumn *column)
 {
-	Oid			relid = node_relid(path->plan, column->outer_node);
+	Oid			relid = plan_source_of(path->plan, column->outer_node)->relid;
 	Oid			type;
 	int32		typmod;
 	Oid			collation;

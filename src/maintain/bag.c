@@ -64,7 +64,7 @@ collect_row(Bag *bag, int sign)
 }
 
 static void
-bag_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
+bag_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 {
 	Bag		   *bag = (Bag *) consumer;
 
@@ -87,7 +87,7 @@ forget_rows(Bag *bag)
 }
 
 static void
-bag_truncate(RowConsumer *consumer, int source)
+bag_truncate(RowConsumer *consumer, int occurrence)
 {
 	Bag		   *bag = (Bag *) consumer;
 
@@ -210,7 +210,8 @@ bag_fill(RowConsumer *consumer, SinkStats *stats)
 	forget_rows(bag);
 	bag->truncated = false;
 	bag->diff = row_diff_begin(bag->writer);
-	feed_table(bag->sink, bag->leaves, GetActiveSnapshot(), consumer, stats);
+	feed_table(bag->sink, plan_rows(bag->sink->plan)->occurrence, bag->leaves,
+			   GetActiveSnapshot(), consumer, stats);
 	writer_begin(bag->writer);
 	row_diff_write(bag->diff);
 	writer_end(bag->writer);

@@ -252,6 +252,22 @@ change_set_get_list(ChangeSet *set, Oid relid, bool create)
 	return list;
 }
 
+List *
+change_sets_get_lists(List *sets, Oid relid)
+{
+	List	   *lists = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sets)
+	{
+		ChangeList *list = change_set_get_list(lfirst(lc), relid, false);
+
+		if (list != NULL)
+			lists = lappend(lists, list);
+	}
+	return lists;
+}
+
 /* Write the chunks of a list to its file and free them. */
 static void
 spill_list(ChangeList *list)

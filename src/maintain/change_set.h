@@ -70,6 +70,9 @@ extern void change_set_destroy(ChangeSet *set);
 extern ChangeLayout *change_layout(Oid relid, TupleDesc desc, bool identity_full,
 								   const Bitmapset *identity_attrs);
 
+/* The lists of a relation in these sets (List of ChangeSet *). */
+extern List *change_sets_get_lists(List *sets, Oid relid);
+
 /* Bytes of its changes, in memory and spilled. */
 extern Size change_set_size(const ChangeSet *set);
 

@@ -71,8 +71,8 @@ typedef struct Copy
 	SinkWriter *writer;
 } Copy;
 
-static void copy_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign);
-static void copy_truncate(RowConsumer *consumer, int source);
+static void copy_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign);
+static void copy_truncate(RowConsumer *consumer, int occurrence);
 static void forget_spilled(Copy *copy);
 
 static RowConsumer *
@@ -403,7 +403,7 @@ write_spilled(Copy *copy)
  */
 
 static void
-copy_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
+copy_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 {
 	Copy	   *copy = (Copy *) consumer;
 
@@ -422,7 +422,7 @@ copy_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 
 /* Everything before is void, the rows of the sink included. */
 static void
-copy_truncate(RowConsumer *consumer, int source)
+copy_truncate(RowConsumer *consumer, int occurrence)
 {
 	Copy	   *copy = (Copy *) consumer;
 
@@ -467,7 +467,8 @@ copy_fill(RowConsumer *consumer, SinkStats *stats)
 	writer_begin(copy->writer);
 	writer_delete_all(copy->writer);
 	copy->fresh = copy->filling = true;
-	feed_table(copy->sink, copy->leaves, GetActiveSnapshot(), consumer, stats);
+	feed_table(copy->sink, plan_rows(copy->sink->plan)->occurrence, copy->leaves,
+			   GetActiveSnapshot(), consumer, stats);
 	write_rows(copy);
 	copy->fresh = copy->filling = false;
 	writer_end(copy->writer);

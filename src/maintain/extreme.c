@@ -517,7 +517,7 @@ begin_pass(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
 }
 
 static void
-pass_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
+pass_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 {
 	Rollup	   *rollup = ((PassConsumer *) consumer)->rollup;
 	RowEval    *eval = rollup->eval;
@@ -556,7 +556,8 @@ one_pass(Rollup *rollup)
 	pass.consumer.truncate = NULL;
 	pass.rollup = rollup;
 	rollup_each_group(rollup, begin_pass, NULL);
-	feed_table(rollup->sink, rollup->leaves, GetActiveSnapshot(), &pass.consumer, NULL);
+	feed_table(rollup->sink, plan_rows(rollup->sink->plan)->occurrence, rollup->leaves,
+			   GetActiveSnapshot(), &pass.consumer, NULL);
 }
 
 /* A query reads the partitions of the catalogue as it is now. */
@@ -566,9 +567,9 @@ partitions_are_current(Rollup *rollup)
 	List	   *now = NIL;
 	ListCell   *lc;
 
-	if (get_rel_relkind(rollup->plan->sources[0].relid) != RELKIND_PARTITIONED_TABLE)
+	if (get_rel_relkind(plan_row_source(rollup->plan)->relid) != RELKIND_PARTITIONED_TABLE)
 		return true;
-	foreach(lc, find_all_inheritors(rollup->plan->sources[0].relid, AccessShareLock, NULL))
+	foreach(lc, find_all_inheritors(plan_row_source(rollup->plan)->relid, AccessShareLock, NULL))
 	{
 		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
 			now = lappend_oid(now, lfirst_oid(lc));

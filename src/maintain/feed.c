@@ -37,7 +37,7 @@
 static void
 check_identity(const FeedTarget *target, const ChangeLayout *layout)
 {
-	const SourceUse *source = &target->sink->plan->sources[target->source];
+	const SourceUse *source = plan_source_of(target->sink->plan, target->occurrence);
 	Oid			relid = layout->relid;
 	char	   *name;
 
@@ -79,7 +79,7 @@ choose_targets(const FeedTarget *targets, int ntargets, Oid relid, FeedTarget *c
 		const LeafSet *counted = targets[i].counted;
 
 		if (counted == NULL ||
-			relid == targets[i].sink->plan->sources[targets[i].source].relid ||
+			relid == plan_source_of(targets[i].sink->plan, targets[i].occurrence)->relid ||
 			bsearch(&relid, counted->relids, counted->n, sizeof(Oid), compare_oids) != NULL)
 			chosen[n++] = targets[i];
 	}
@@ -123,8 +123,8 @@ begin_layout(ListFeed *feed, ChangeLayout *layout)
 	feed->new_slot = MakeSingleTupleTableSlot(layout->desc, &TTSOpsHeapTuple);
 	feed->columns = unread_create(layout->desc);
 	for (int i = 0; i < feed->ntargets; i++)
-		feed->read[i] = unread_columns(feed->targets[i].sink->plan, feed->targets[i].source,
-									   layout->desc);
+		feed->read[i] = unread_columns(feed->targets[i].sink->plan,
+									   feed->targets[i].occurrence, layout->desc);
 	feed->checked = false;
 }
 
@@ -145,7 +145,7 @@ feed_row(ListFeed *feed, int i, TupleTableSlot *slot, int sign)
 	RowConsumer *consumer = feed->targets[i].consumer;
 
 	*feed->blame = feed->targets[i].sink->relid;
-	consumer->row(consumer, feed->targets[i].source, slot, sign);
+	consumer->row(consumer, feed->targets[i].occurrence, slot, sign);
 }
 
 /*
@@ -228,7 +228,7 @@ feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 			for (int i = 0; i < ntargets; i++)
 			{
 				*blame = targets[i].sink->relid;
-				targets[i].consumer->truncate(targets[i].consumer, targets[i].source);
+				targets[i].consumer->truncate(targets[i].consumer, targets[i].occurrence);
 			}
 			continue;
 		}
@@ -248,22 +248,22 @@ feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 }
 
 int64
-feed_changes(const FeedTarget *targets, int ntargets, List *lists, Oid *blame)
+feed_changes(const Feed *feed, List *sets, Oid *blame)
 {
 	int64		count = 0;
 	ListCell   *lc;
 
-	foreach(lc, lists)
+	foreach(lc, change_sets_get_lists(sets, feed->relid))
 	{
-		feed_list(targets, ntargets, lfirst(lc), blame);
+		feed_list(feed->targets, feed->ntargets, lfirst(lc), blame);
 		count += change_list_count(lfirst(lc));
 	}
 	return count;
 }
 
 static int64
-feed_relation(Relation rel, Relation root, int source, Snapshot snapshot, RowConsumer *consumer,
-			  SinkStats *stats)
+feed_relation(Relation rel, Relation root, int occurrence, Snapshot snapshot,
+			  RowConsumer *consumer, SinkStats *stats)
 {
 	TableScanDesc scan;
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
@@ -284,9 +284,9 @@ feed_relation(Relation rel, Relation root, int source, Snapshot snapshot, RowCon
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		if (map != NULL)
-			consumer->row(consumer, source, execute_attr_map_slot(map, slot, root_slot), 1);
+			consumer->row(consumer, occurrence, execute_attr_map_slot(map, slot, root_slot), 1);
 		else
-			consumer->row(consumer, source, slot, 1);
+			consumer->row(consumer, occurrence, slot, 1);
 
 		if ((++count & 1023) == 0)
 		{
@@ -335,17 +335,17 @@ feed_check_sources(const Sink *sink, List *leaves)
 }
 
 int64
-feed_table(const Sink *sink, List *leaves, Snapshot snapshot, RowConsumer *consumer,
-		   SinkStats *stats)
+feed_table(const Sink *sink, int occurrence, List *leaves, Snapshot snapshot,
+		   RowConsumer *consumer, SinkStats *stats)
 {
 	Relation	root;
 	int64		count = 0;
 	ListCell   *lc;
 
 	feed_check_sources(sink, leaves);
-	root = table_open(sink->plan->sources[0].relid, NoLock);
+	root = table_open(plan_source_of(sink->plan, occurrence)->relid, NoLock);
 	if (root->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		count = feed_relation(root, root, 0, snapshot, consumer, stats);
+		count = feed_relation(root, root, occurrence, snapshot, consumer, stats);
 
 	foreach(lc, leaves)
 	{
@@ -354,7 +354,7 @@ feed_table(const Sink *sink, List *leaves, Snapshot snapshot, RowConsumer *consu
 		/* dropped since the snapshot: the next batch takes its rows away */
 		if (leaf == NULL)
 			continue;
-		count += feed_relation(leaf, root, 0, snapshot, consumer, stats);
+		count += feed_relation(leaf, root, occurrence, snapshot, consumer, stats);
 		table_close(leaf, NoLock);
 	}
 
@@ -363,7 +363,8 @@ feed_table(const Sink *sink, List *leaves, Snapshot snapshot, RowConsumer *consu
 }
 
 int64
-feed_leaf(const Sink *sink, int source, Oid relid, Snapshot snapshot, RowConsumer *consumer)
+feed_leaf(const Sink *sink, int occurrence, Oid relid, Snapshot snapshot,
+		  RowConsumer *consumer)
 {
 	Relation	leaf = try_table_open(relid, AccessShareLock);
 	Relation	root;
@@ -372,8 +373,8 @@ feed_leaf(const Sink *sink, int source, Oid relid, Snapshot snapshot, RowConsume
 	/* dropped since the snapshot: the next batch takes its rows away */
 	if (leaf == NULL)
 		return 0;
-	root = table_open(sink->plan->sources[source].relid, NoLock);
-	count = feed_relation(leaf, root, source, snapshot, consumer, NULL);
+	root = table_open(plan_source_of(sink->plan, occurrence)->relid, NoLock);
+	count = feed_relation(leaf, root, occurrence, snapshot, consumer, NULL);
 	table_close(root, NoLock);
 	table_close(leaf, NoLock);
 	return count;

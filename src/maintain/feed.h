@@ -19,10 +19,11 @@
 
 typedef struct RowConsumer
 {
-	/* source: its index in the plan; sign +1: the row is added; -1: retracted */
-	void		(*row) (struct RowConsumer *consumer, int source, TupleTableSlot *slot, int sign);
-	/* all rows of the source so far are gone */
-	void		(*truncate) (struct RowConsumer *consumer, int source);
+	/* occurrence: see plan.h; sign +1: the row is added; -1: retracted */
+	void		(*row) (struct RowConsumer *consumer, int occurrence, TupleTableSlot *slot,
+						int sign);
+	/* all rows of the occurrence so far are gone */
+	void		(*truncate) (struct RowConsumer *consumer, int occurrence);
 
 	/*
 	 * It wants the new row of an update that changed no column whose old value
@@ -41,23 +42,33 @@ typedef struct LeafSet
 	Oid			relids[FLEXIBLE_ARRAY_MEMBER];
 } LeafSet;
 
-/* A sink over the source whose changes are fed, and what takes them. */
+/* A place in a sink's query where a feed's rows go in, and what takes them. */
 typedef struct FeedTarget
 {
 	const Sink *sink;
-	int			source;			/* the index of the source in its plan */
+	int			occurrence;
 	const LeafSet *counted;		/* if it is partitioned: changes of others are
 								 * passed over */
 	RowConsumer *consumer;
 } FeedTarget;
 
 /*
- * Rows of the change lists (List of ChangeList *) in order, each to all
- * targets, which have the same source.  Raises an error if an old row lacks a
- * column that a sink uses.  *blame is the sink at work at any time.  Returns
- * the number of changes.
+ * What makes signed rows of the changes of a batch: here of those of one
+ * relation, each as it is, for all its occurrences.
  */
-extern int64 feed_changes(const FeedTarget *targets, int ntargets, List *lists, Oid *blame);
+typedef struct Feed
+{
+	Oid			relid;
+	int			ntargets;
+	FeedTarget *targets;
+} Feed;
+
+/*
+ * The changed rows in the batch's sets (List of ChangeSet *) in order, each to
+ * all targets.  Raises an error if an old row lacks a column that a sink uses.
+ * *blame is the sink at work at any time.  Returns the number of changes.
+ */
+extern int64 feed_changes(const Feed *feed, List *sets, Oid *blame);
 
 /*
  * Lock the sink's sources, and make sure that the active snapshot sees
@@ -70,17 +81,14 @@ extern void feed_check_sources(const Sink *sink, List *leaves);
 extern void feed_check_relation(Oid relid);
 
 /*
- * All rows of the sink's first source that the snapshot sees, added.  leaves: the
- * partitions, if the source is partitioned.  Counts in stats if not NULL.
+ * All rows of an occurrence that the snapshot sees, added.  leaves: the
+ * partitions, if it is partitioned.  Counts in stats if not NULL.
  */
-extern int64 feed_table(const Sink *sink, List *leaves, Snapshot snapshot,
+extern int64 feed_table(const Sink *sink, int occurrence, List *leaves, Snapshot snapshot,
 						RowConsumer *consumer, SinkStats *stats);
 
-/*
- * The rows of one partition of a source, by its index in the plan, added.  Call
- * feed_check_sources() before.
- */
-extern int64 feed_leaf(const Sink *sink, int source, Oid leaf, Snapshot snapshot,
+/* The rows of one partition of it, added.  Call feed_check_sources() before. */
+extern int64 feed_leaf(const Sink *sink, int occurrence, Oid leaf, Snapshot snapshot,
 					   RowConsumer *consumer);
 
 #endif							/* FRESHET_FEED_H */

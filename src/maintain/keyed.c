@@ -268,7 +268,7 @@ collect(Keyed *keyed, int n, TupleTableSlot *slot)
 }
 
 static void
-keyed_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
+keyed_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 {
 	Keyed	   *keyed = (Keyed *) consumer;
 	MemoryContext oldcontext;
@@ -276,11 +276,7 @@ keyed_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 	if (keyed->everything)
 		return;
 	oldcontext = MemoryContextSwitchTo(keyed->scratch);
-	for (int n = 0; n < keyed->view->nnodes; n++)
-	{
-		if (keyed->view->nodes[n].source == source)
-			collect(keyed, n, slot);
-	}
+	collect(keyed, occurrence, slot);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextReset(keyed->scratch);
 
@@ -289,7 +285,7 @@ keyed_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 }
 
 static void
-keyed_truncate(RowConsumer *consumer, int source)
+keyed_truncate(RowConsumer *consumer, int occurrence)
 {
 	((Keyed *) consumer)->everything = true;
 }

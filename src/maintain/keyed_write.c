@@ -182,7 +182,7 @@ missing_keys_query(const Sink *sink)
 {
 	const SinkPlan *plan = sink->plan;
 	const KeyedNode *root = &plan_wide_view(plan)->nodes[0];
-	Oid			relid = plan->sources[root->source].relid;
+	Oid			relid = plan_source_of(plan, 0)->relid;
 	bool		nullable = false;
 	StringInfoData sql;
 

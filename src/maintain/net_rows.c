@@ -30,8 +30,8 @@
 #include "row_hash.h"
 #include "signed_rows.h"
 
-/* The rows of one source. */
-typedef struct NetSource
+/* The rows of one occurrence. */
+typedef struct NetOccurrence
 {
 	TupleDesc	desc;			/* the longest that came; NULL: no row did */
 	bool		truncated;
@@ -41,15 +41,15 @@ typedef struct NetSource
 	Datum	   *values;			/* by them */
 	bool	   *nulls;
 	SignedRows *rows;
-} NetSource;
+} NetOccurrence;
 
 typedef struct NetRows
 {
 	RowConsumer consumer;		/* first: it is what the feed knows */
 	RowConsumer *target;
 	MemoryContext context;
-	int			nsources;
-	NetSource  *sources;
+	int			noccurrences;
+	NetOccurrence *occurrences;
 } NetRows;
 
 /*
@@ -57,7 +57,7 @@ typedef struct NetRows
  */
 
 static void
-begin_collecting(NetRows *net, NetSource *source, TupleDesc desc)
+begin_collecting(NetRows *net, NetOccurrence *source, TupleDesc desc)
 {
 	source->used_desc = CreateTemplateTupleDesc(source->nused);
 	for (int i = 0; i < source->nused; i++)
@@ -66,10 +66,10 @@ begin_collecting(NetRows *net, NetSource *source, TupleDesc desc)
 }
 
 static void
-net_row(RowConsumer *consumer, int source_number, TupleTableSlot *slot, int sign)
+net_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 {
 	NetRows    *net = (NetRows *) consumer;
-	NetSource  *source = &net->sources[source_number];
+	NetOccurrence *source = &net->occurrences[occurrence];
 	TupleDesc	desc = slot->tts_tupleDescriptor;
 	uint32		hash;
 
@@ -90,7 +90,7 @@ net_row(RowConsumer *consumer, int source_number, TupleTableSlot *slot, int sign
 }
 
 static void
-forget_rows(NetSource *source)
+forget_rows(NetOccurrence *source)
 {
 	if (source->rows != NULL)
 		signed_rows_destroy(source->rows);
@@ -98,9 +98,9 @@ forget_rows(NetSource *source)
 }
 
 static void
-net_truncate(RowConsumer *consumer, int source_number)
+net_truncate(RowConsumer *consumer, int occurrence)
 {
-	NetSource  *source = &((NetRows *) consumer)->sources[source_number];
+	NetOccurrence *source = &((NetRows *) consumer)->occurrences[occurrence];
 
 	forget_rows(source);
 	source->truncated = true;
@@ -118,12 +118,12 @@ net_rows_create(const Sink *sink, RowConsumer *target)
 	net->consumer.truncate = net_truncate;
 	net->target = target;
 	net->context = context;
-	net->nsources = sink->plan->nsources;
-	net->sources = palloc0(net->nsources * sizeof(NetSource));
-	for (int i = 0; i < net->nsources; i++)
+	net->noccurrences = sink->plan->noccurrences;
+	net->occurrences = palloc0(net->noccurrences * sizeof(NetOccurrence));
+	for (int i = 0; i < net->noccurrences; i++)
 	{
-		NetSource  *source = &net->sources[i];
-		Bitmapset  *used = sink->plan->sources[i].used_attrs;
+		NetOccurrence *source = &net->occurrences[i];
+		Bitmapset  *used = plan_source_of(sink->plan, i)->used_attrs;
 		int			n = bms_num_members(used);
 		int			attno = -1;
 
@@ -142,8 +142,8 @@ net_rows_destroy(RowConsumer *consumer)
 {
 	NetRows    *net = (NetRows *) consumer;
 
-	for (int i = 0; i < net->nsources; i++)
-		forget_rows(&net->sources[i]);
+	for (int i = 0; i < net->noccurrences; i++)
+		forget_rows(&net->occurrences[i]);
 	MemoryContextDelete(net->context);
 }
 
@@ -151,12 +151,12 @@ net_rows_destroy(RowConsumer *consumer)
  * Delivering
  */
 
-/* A row that was kept, as one of the source, as often as it came or went. */
+/* A row that was kept, as one of the occurrence, as often as it came or went. */
 static void
-deliver_row(NetRows *net, int source_number, TupleTableSlot *slot, int64 count,
+deliver_row(NetRows *net, int occurrence, TupleTableSlot *slot, int64 count,
 			const Datum *values, const bool *nulls)
 {
-	NetSource  *source = &net->sources[source_number];
+	NetOccurrence *source = &net->occurrences[occurrence];
 
 	ExecStoreAllNullTuple(slot);
 	for (int i = 0; i < source->nused; i++)
@@ -165,13 +165,13 @@ deliver_row(NetRows *net, int source_number, TupleTableSlot *slot, int64 count,
 		slot->tts_isnull[source->used[i] - 1] = nulls[i];
 	}
 	for (int64 i = 0; i < Abs(count); i++)
-		net->target->row(net->target, source_number, slot, count > 0 ? 1 : -1);
+		net->target->row(net->target, occurrence, slot, count > 0 ? 1 : -1);
 }
 
 static void
-deliver_source(NetRows *net, int source_number)
+deliver_occurrence(NetRows *net, int occurrence)
 {
-	NetSource  *source = &net->sources[source_number];
+	NetOccurrence *source = &net->occurrences[occurrence];
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(source->desc, &TTSOpsVirtual);
 	int64		count;
 	Datum	   *values;
@@ -179,7 +179,7 @@ deliver_source(NetRows *net, int source_number)
 
 	signed_rows_sort(source->rows);
 	while (signed_rows_get_net(source->rows, &count, &values, &nulls))
-		deliver_row(net, source_number, slot, count, values, nulls);
+		deliver_row(net, occurrence, slot, count, values, nulls);
 	ExecDropSingleTupleTableSlot(slot);
 	forget_rows(source);
 }
@@ -190,12 +190,12 @@ net_rows_deliver(RowConsumer *consumer)
 	NetRows    *net = (NetRows *) consumer;
 	MemoryContext oldcontext = MemoryContextSwitchTo(net->context);
 
-	for (int i = 0; i < net->nsources; i++)
+	for (int i = 0; i < net->noccurrences; i++)
 	{
-		if (net->sources[i].truncated)
+		if (net->occurrences[i].truncated)
 			net->target->truncate(net->target, i);
-		if (net->sources[i].rows != NULL)
-			deliver_source(net, i);
+		if (net->occurrences[i].rows != NULL)
+			deliver_occurrence(net, i);
 	}
 	MemoryContextSwitchTo(oldcontext);
 }

@@ -52,13 +52,13 @@ typedef struct QueryResult
 } QueryResult;
 
 static void
-refresh_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
+refresh_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 {
 	((Refresh *) consumer)->changed = true;
 }
 
 static void
-refresh_truncate(RowConsumer *consumer, int source)
+refresh_truncate(RowConsumer *consumer, int occurrence)
 {
 	((Refresh *) consumer)->changed = true;
 }

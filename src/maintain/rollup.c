@@ -43,8 +43,8 @@
 /* Rows of a batch after which the cache of keys is made. */
 #define CACHE_FROM_ROWS			4096
 
-static void rollup_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign);
-static void rollup_truncate(RowConsumer *consumer, int source);
+static void rollup_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign);
+static void rollup_truncate(RowConsumer *consumer, int occurrence);
 
 /*
  * Compiling
@@ -427,7 +427,7 @@ rollup_fold(Rollup *rollup, int sign)
 }
 
 static void
-rollup_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
+rollup_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 {
 	Rollup	   *rollup = (Rollup *) consumer;
 
@@ -445,7 +445,7 @@ rollup_row(RowConsumer *consumer, int source, TupleTableSlot *slot, int sign)
 
 /* Everything before is void, the rows of the sink included. */
 static void
-rollup_truncate(RowConsumer *consumer, int source)
+rollup_truncate(RowConsumer *consumer, int occurrence)
 {
 	Rollup	   *rollup = (Rollup *) consumer;
 

@@ -333,12 +333,13 @@ rollup_fill(RowConsumer *consumer, SinkStats *stats)
 
 	rollup->fresh = true;
 	if (plan_rows(plan)->window == NULL && rollup->variant_keys == NULL &&
-		get_rel_relkind(plan->sources[0].relid) != RELKIND_PARTITIONED_TABLE)
+		get_rel_relkind(plan_row_source(plan)->relid) != RELKIND_PARTITIONED_TABLE)
 		fill_by_query(rollup);
 	else
 	{
 		if (plan->nkeys == 0)
 			(void) rollup_get_group(rollup);
-		feed_table(rollup->sink, rollup->leaves, GetActiveSnapshot(), consumer, stats);
+		feed_table(rollup->sink, plan_rows(rollup->sink->plan)->occurrence, rollup->leaves,
+				   GetActiveSnapshot(), consumer, stats);
 	}
 }

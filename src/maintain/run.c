@@ -125,43 +125,72 @@ run_fill(Run *run, SinkStats *stats)
 	MemoryContextSwitchTo(oldcontext);
 }
 
+/* What takes the rows that are fed to it. */
+static RowConsumer *
+fed_consumer(const Run *run)
+{
+	return run->net ? run->net : run->consumer;
+}
+
 void
 run_add_leaf(Run *run, int source, Oid leaf)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
 	SinkSandbox sandbox;
+	int64		changes = 0;
 
 	feed_check_sources(run->sink, run->leaves);
 	sink_enter_sandbox(run->sink, &sandbox);
-	run->changes += feed_leaf(run->sink, source, leaf, GetActiveSnapshot(),
-							  run->net ? run->net : run->consumer);
+	for (int i = 0; i < run->sink->plan->noccurrences; i++)
+	{
+		if (run->sink->plan->occurrences[i].source == source)
+			changes = feed_leaf(run->sink, i, leaf, GetActiveSnapshot(), fed_consumer(run));
+	}
+	run->changes += changes;
 	sink_leave_sandbox(&sandbox);
 	MemoryContextSwitchTo(oldcontext);
 }
 
+/* One target for each place where the run's query has the relation. */
+static void
+add_targets(Feed *feed, const Run *run)
+{
+	const SinkPlan *plan = run->sink->plan;
+
+	for (int i = 0; i < plan->noccurrences; i++)
+	{
+		FeedTarget *target = &feed->targets[feed->ntargets];
+		int			source = plan->occurrences[i].source;
+
+		if (plan->sources[source].relid != feed->relid)
+			continue;
+		target->sink = run->sink;
+		target->occurrence = i;
+		target->counted = run->counted ? run->counted[source] : NULL;
+		target->consumer = fed_consumer(run);
+		feed->ntargets++;
+	}
+}
+
 /* The runs of one sandbox. */
 static void
-feed_together(List *runs, Oid source, List *lists, Oid *blame)
+feed_together(List *runs, Oid relid, List *sets, Oid *blame)
 {
 	Run		   *first = linitial(runs);
-	FeedTarget *targets = palloc(list_length(runs) * sizeof(FeedTarget));
+	Feed		feed = {.relid = relid};
+	int			noccurrences = 0;
 	SinkSandbox sandbox;
 	int64		changes;
 	ListCell   *lc;
 
 	foreach(lc, runs)
-	{
-		Run		   *run = lfirst(lc);
-		FeedTarget *target = &targets[foreach_current_index(lc)];
-
-		target->sink = run->sink;
-		target->source = plan_find_source(run->sink->plan, source);
-		target->counted = run->counted ? run->counted[target->source] : NULL;
-		target->consumer = run->net ? run->net : run->consumer;
-	}
+		noccurrences += ((Run *) lfirst(lc))->sink->plan->noccurrences;
+	feed.targets = palloc(noccurrences * sizeof(FeedTarget));
+	foreach(lc, runs)
+		add_targets(&feed, lfirst(lc));
 
 	sink_enter_sandbox(first->sink, &sandbox);
-	changes = feed_changes(targets, list_length(runs), lists, blame);
+	changes = feed_changes(&feed, sets, blame);
 	sink_leave_sandbox(&sandbox);
 
 	foreach(lc, runs)
@@ -169,23 +198,25 @@ feed_together(List *runs, Oid source, List *lists, Oid *blame)
 }
 
 /*
- * Each row is read and taken apart once for all sinks, as far as they share a
- * sandbox.
+ * The changes of one relation.  Each row is read and taken apart once for all
+ * sinks, as far as they share a sandbox.
  */
-void
-run_feed(List *runs, Oid source, List *lists, Oid *blame)
+static void
+feed_relation(List *runs, Oid relid, List *sets, Oid *blame)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet feed",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext oldcontext = MemoryContextSwitchTo(context);
-	List	   *left = list_copy(runs);
+	List	   *left = NIL;
+	ListCell   *lc;
 
+	foreach(lc, runs)
+	{
+		if (plan_find_source(((Run *) lfirst(lc))->sink->plan, relid) >= 0)
+			left = lappend(left, lfirst(lc));
+	}
 	while (left != NIL)
 	{
 		Run		   *first = linitial(left);
 		List	   *together = NIL;
 		List	   *others = NIL;
-		ListCell   *lc;
 
 		foreach(lc, left)
 		{
@@ -196,8 +227,33 @@ run_feed(List *runs, Oid source, List *lists, Oid *blame)
 			else
 				others = lappend(others, run);
 		}
-		feed_together(together, source, lists, blame);
+		feed_together(together, relid, sets, blame);
 		left = others;
+	}
+}
+
+void
+run_feed(List *runs, List *sets, Oid *blame)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet feed",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	List	   *fed = NIL;
+	ListCell   *lc;
+
+	foreach(lc, runs)
+	{
+		const SinkPlan *plan = ((Run *) lfirst(lc))->sink->plan;
+
+		for (int i = 0; i < plan->nsources; i++)
+		{
+			Oid			relid = plan->sources[i].relid;
+
+			if (list_member_oid(fed, relid))
+				continue;
+			fed = lappend_oid(fed, relid);
+			feed_relation(runs, relid, sets, blame);
+		}
 	}
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);

@@ -8,7 +8,7 @@
  *
  *		run = run_begin(sink, leaves, emit, netted);
  *		run_fill(run, stats);			or
- *		run_feed(runs, source, ...);	as often as there are changes
+ *		run_feed(runs, sets, &blame);	as often as there are changes
  *		run_finish(run, &result);		or run_discard(run)
  *
  * What the runs are fed is folded at once, row versions that came and went
@@ -70,10 +70,10 @@ extern Sink *run_sink(const Run *run);
 extern void run_fill(Run *run, SinkStats *stats);
 
 /*
- * Feed changes of a source (List of ChangeList *) to runs (List of Run *)
- * whose sinks all read it.  *blame is the sink at work at any time.
+ * Feed the changes in these sets (List of ChangeSet *) to runs (List of Run *).
+ * *blame is the sink at work at any time.
  */
-extern void run_feed(List *runs, Oid source, List *lists, Oid *blame);
+extern void run_feed(List *runs, List *sets, Oid *blame);
 
 /* Add the rows that a partition of a source has at the snapshot. */
 extern void run_add_leaf(Run *run, int source, Oid leaf);

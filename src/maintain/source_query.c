@@ -55,7 +55,7 @@ Query *
 source_query(const SinkPlan *plan, List *quals, List *tlist)
 {
 	Query	   *query = makeNode(Query);
-	RangeTblEntry *rte = make_source_rte(plan->sources[0].relid);
+	RangeTblEntry *rte = make_source_rte(plan_row_source(plan)->relid);
 	RangeTblRef *rtr = makeNode(RangeTblRef);
 
 	rtr->rtindex = 1;

@@ -37,9 +37,9 @@ is_virtual(Form_pg_attribute att)
 }
 
 Bitmapset *
-unread_columns(const SinkPlan *plan, int source, TupleDesc desc)
+unread_columns(const SinkPlan *plan, int occurrence, TupleDesc desc)
 {
-	const SourceUse *use = &plan->sources[source];
+	const SourceUse *use = plan_source_of(plan, occurrence);
 	Bitmapset  *result = bms_union(use->used_attrs, use->identity_attrs);
 	int			attno = -1;
 

@@ -28,7 +28,7 @@ typedef struct UpdateColumns
  * The columns of a source that a plan reads, with rows of this descriptor:
  * attribute numbers; 0 stands for all of them.
  */
-extern Bitmapset *unread_columns(const SinkPlan *plan, int source, TupleDesc desc);
+extern Bitmapset *unread_columns(const SinkPlan *plan, int occurrence, TupleDesc desc);
 
 /* For updates of rows with this descriptor. */
 extern UpdateColumns *unread_create(TupleDesc desc);
