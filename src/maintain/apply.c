@@ -264,6 +264,22 @@ writer_end(SinkWriter *writer)
 	writer_make_visible();
 }
 
+bool
+writer_order_matters(const SinkWriter *writer)
+{
+	const ResultRelInfo *rri = writer->result_rel;
+
+	for (int i = 0; i < rri->ri_NumIndices; i++)
+	{
+		const Form_pg_index form = rri->ri_IndexRelationDescs[i]->rd_index;
+
+		if (rri->ri_IndexRelationDescs[i] != writer->key_index &&
+			(form->indisunique || form->indisexclusion))
+			return true;
+	}
+	return false;
+}
+
 void
 writer_make_visible(void)
 {

@@ -63,6 +63,12 @@ extern void writer_close(SinkWriter *writer);
 extern void writer_begin(SinkWriter *writer);
 extern void writer_end(SinkWriter *writer);
 
+/*
+ * Has the sink a unique index, or an exclusion constraint, beside the index of its
+ * key?  Then one row has to be out of the way of another.
+ */
+extern bool writer_order_matters(const SinkWriter *writer);
+
 /* What the transaction has written is seen after this call. */
 extern void writer_make_visible(void);
 

@@ -480,7 +480,7 @@ copy_flush(RowConsumer *consumer)
 	Copy	   *copy = (Copy *) consumer;
 
 	writer_begin(copy->writer);
-	if (copy->truncated && (copy->spilled != NULL || consumer->netted))
+	if (copy->truncated && (copy->spilled != NULL || writer_order_matters(copy->writer)))
 	{
 		writer_delete_all(copy->writer);
 		copy->fresh = true;

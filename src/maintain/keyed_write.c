@@ -16,6 +16,10 @@
  * A row is compared with the stored one, and written if it differs; a key for
  * which no row was computed is deleted.
  *
+ * A key that goes may make room for another one, if the owner made other columns
+ * unique.  After an error, therefore, the keys that the root lacks are then
+ * asked for first, and all rows are deleted before all are computed.
+ *
  * All rows are computed by reading the whole definition.  If the sink is
  * empty there is nothing to look up, and the query may be parallel: inserting
  * is the one way of writing that goes together with that.  Else each row is
@@ -95,8 +99,12 @@ delete_row(TupleTableSlot *slot, void *arg)
 	RowWriting *writing = arg;
 	Keyed	   *keyed = writing->keyed;
 	MemoryContext oldcontext = MemoryContextSwitchTo(keyed->scratch);
+	bool	   *flag;
 
 	slot_getallattrs(slot);
+	flag = key_set_flag(&keyed->keys, slot->tts_values, slot->tts_isnull);
+	if (flag != NULL)
+		*flag = true;
 	if (writer_find(keyed->writer, slot->tts_values, slot->tts_isnull))
 		writer_delete(keyed->writer);
 	MemoryContextSwitchTo(oldcontext);
@@ -220,6 +228,30 @@ compute_keys(RowWriting *writing, bool with_nulls)
 	tuplestore_end(rows.store);
 }
 
+/* Delete the rows with these keys that the root lacks. */
+static void
+delete_missing(RowWriting *writing, KeyRows *rows)
+{
+	Sink	   *sink = writing->keyed->sink;
+
+	if (rows->count > 0)
+		key_query_run(keyed_queries(sink)->missing_keys, missing_keys_query(sink), rows, false,
+					  delete_row, writing);
+	tuplestore_end(rows->store);
+}
+
+static void
+delete_missing_keys(RowWriting *writing)
+{
+	for (int with_nulls = 0; with_nulls <= 1; with_nulls++)
+	{
+		KeyRows		rows;
+
+		key_set_rows(&writing->keyed->keys, with_nulls == 1, &rows);
+		delete_missing(writing, &rows);
+	}
+}
+
 void
 keyed_write_keys(Keyed *keyed)
 {
@@ -228,6 +260,8 @@ keyed_write_keys(Keyed *keyed)
 	if (keyed->keys.count == 0)
 		return;
 	begin_writing(&writing, keyed);
+	if (keyed->consumer.netted && writer_order_matters(keyed->writer))
+		delete_missing_keys(&writing);
 	compute_keys(&writing, false);
 	compute_keys(&writing, true);
 	key_set_unflagged(&keyed->keys, delete_row, &writing);
@@ -261,18 +295,6 @@ stored_keys(Keyed *keyed, KeyRows *rows)
 	ExecClearTuple(writer->old_slot);
 }
 
-static void
-delete_missing(RowWriting *writing)
-{
-	Keyed	   *keyed = writing->keyed;
-	KeyRows		rows;
-
-	stored_keys(keyed, &rows);
-	key_query_run(keyed_queries(keyed->sink)->missing_keys, missing_keys_query(keyed->sink),
-				  &rows, false, delete_row, writing);
-	tuplestore_end(rows.store);
-}
-
 void
 keyed_write_all(Keyed *keyed, SinkStats *stats)
 {
@@ -284,12 +306,19 @@ keyed_write_all(Keyed *keyed, SinkStats *stats)
 	key_set_forget(&keyed->keys);
 
 	begin_writing(&writing, keyed);
+	if (keyed->consumer.netted && writer_order_matters(keyed->writer))
+		writer_delete_all(keyed->writer);
 	writing.fresh = writer_sink_is_empty(keyed->writer);
 	writing.stats = stats;
 	/* none can be assigned within a parallel query */
 	(void) GetCurrentTransactionId();
 	if (!writing.fresh)
-		delete_missing(&writing);
+	{
+		KeyRows		rows;
+
+		stored_keys(keyed, &rows);
+		delete_missing(&writing, &rows);
+	}
 	key_query_run(writing.fresh ? queries->all_documents_parallel : queries->all_documents,
 				  all_documents_query(keyed->sink), NULL, writing.fresh, write_row, &writing);
 	end_writing(&writing);

@@ -572,6 +572,16 @@ rollup_each_group(Rollup *rollup, GroupCallback callback, void *arg)
 }
 
 static void
+delete_callback(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
+{
+	if (group->rows == 0 && group->stored && rollup->plan->nkeys > 0)
+	{
+		rollup_write_group(rollup, group, keys);
+		group->stored = false;
+	}
+}
+
+static void
 write_callback(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys, void *arg)
 {
 	rollup_write_group(rollup, group, keys);
@@ -581,6 +591,9 @@ void
 rollup_write_groups(Rollup *rollup)
 {
 	extreme_recompute(rollup);
+	/* what goes makes room, should the owner have made other columns unique */
+	if (!rollup->fresh)
+		rollup_each_group(rollup, delete_callback, NULL);
 	rollup_each_group(rollup, write_callback, NULL);
 }
 
@@ -605,6 +618,14 @@ rollup_find_group(Rollup *rollup)
 		freshet_hash_additional(rollup->groups.table, entry, rollup->group_size, rollup->group_context);
 }
 
+/* Can the rows of the sink, which are void, not be told the groups in memory? */
+static bool
+must_clear(Rollup *rollup)
+{
+	return rollup->spilled != NULL || !plan_shows_keys(rollup->plan) ||
+		(rollup->consumer.netted && writer_order_matters(rollup->writer));
+}
+
 /* Triggers are fired when all groups are written. */
 static void
 rollup_flush(RowConsumer *consumer)
@@ -614,8 +635,7 @@ rollup_flush(RowConsumer *consumer)
 	writer_begin(rollup->writer);
 	if (rollup->fresh && rollup->keeps_states)
 		group_states_delete_all(get_states(rollup));
-	if (rollup->fresh && (rollup->spilled != NULL || consumer->netted ||
-						  !plan_shows_keys(rollup->plan)))
+	if (rollup->fresh && must_clear(rollup))
 		writer_delete_all(rollup->writer);
 	else if (rollup->fresh)
 		rollup_adopt_rows(rollup);
