@@ -45,8 +45,12 @@
 
 #include "base/process.h"
 #include "key_query.h"
+#include "shared_rows.h"
 
 #define SIZE_CLASSES	6
+
+/* From this class on rows are likely to be shared: 4096 keys. */
+#define SHARED_CLASS	3
 
 /* Size of a table, when the plan was made. */
 typedef struct PlannedSize
@@ -58,6 +62,7 @@ typedef struct PlannedSize
 typedef struct SizedPlan
 {
 	CachedPlanSource *source;	/* NULL: none */
+	bool		shared;			/* rewritten by shared_rows_rewrite() */
 	int			generation;		/* which plan of the source the sizes are of */
 	int			nsizes;
 	PlannedSize *sizes;
@@ -145,6 +150,9 @@ make_plan(KeyQuery *query, SizedPlan *plan, bool parallel, QueryEnvironment *env
 	CachedPlanSource *source = CreateCachedPlan(raw, query->sql, CMDTAG_SELECT);
 	List	   *queries = pg_analyze_and_rewrite_fixedparams(raw, query->sql, NULL, 0, env);
 
+	plan->shared = query->by_index && plan >= &query->plans[SHARED_CLASS];
+	if (plan->shared)
+		shared_rows_rewrite(linitial_node(Query, queries));
 	CompleteCachedPlan(source, queries, NULL, NULL, 0, NULL, NULL,
 					   parallel ? CURSOR_OPT_PARALLEL_OK : 0, false);
 	SaveCachedPlan(source);
@@ -220,7 +228,9 @@ get_plan(KeyQuery *query, const char *sql, const KeyRows *keys, bool parallel,
 		make_plan(query, plan, parallel, env);
 
 	result = GetCachedPlan(plan->source, NULL, CurrentResourceOwner, env);
-	if (plan->generation == plan->source->generation && !sizes_are_right(plan))
+	/* one that was made anew may have been parsed again, too */
+	if (plan->generation == plan->source->generation ? !sizes_are_right(plan) :
+		plan->shared && plan->generation != -1)
 	{
 		ReleaseCachedPlan(result, CurrentResourceOwner);
 		drop_plan(plan);
