@@ -21,6 +21,7 @@ int			freshet_max_wal_lag = 10240;
 int			freshet_max_workers = 8;
 int			freshet_fill_threshold = 64;
 int			freshet_max_fill_backlog = 10240;
+int			freshet_sink_timeout = 60000;
 double		freshet_refresh_cost_limit = 100000;
 bool		freshet_check_stream_privileges = true;
 
@@ -74,6 +75,15 @@ guc_define(void)
 							&freshet_max_fill_backlog,
 							10240, -1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("freshet.sink_timeout",
+							"Time that the maintenance of a sink may take for a single row.",
+							"A sink whose function does not come back fails, and the others go "
+							"on. 0 means no limit.",
+							&freshet_sink_timeout,
+							60000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 
 	/* raising it is at the cost of all other sinks */

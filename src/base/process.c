@@ -7,20 +7,38 @@
  * below the engine, which asks nothing of them but what is here.  The same code
  * runs in sessions that verify a sink, where an error is just an error.
  *
+ * Locks on relations: who maintains never waits for one while it holds another.
+ * A user's transaction may want several of them too (TRUNCATE a, b; a
+ * migration), in another order, and if both waited for each other it could be
+ * the user's that PostgreSQL's deadlock check ends.  So every relation that a
+ * batch is about to read or write is locked here, without waiting, before
+ * PostgreSQL's own code gets to lock it again, which then succeeds at once; if a
+ * lock is not to be had all are let go, and the batch is tried again a little
+ * later.  A request that queues behind ours makes the next batch's conditional
+ * one fail, so that batches do not starve it.
+ *
+ * What is waited for all the same, by lock_timeout at the most, are locks that
+ * are held for moments (extending a relation), and those on rows that somebody
+ * has locked in a sink.
+ *
  *-------------------------------------------------------------------------
  */
 #include "freshet.h"
 
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 
 #include "process.h"
 
 FreshetProcess freshet_process = PROCESS_OTHER;
 WorkerSlot *MyWorkerSlot = NULL;
 pid_t		process_worker_pid = 0;
+volatile uint64 process_steps = 0;
 
 /* Set before an error that is nobody's fault. */
 static bool retrying = false;
@@ -32,12 +50,41 @@ process_check_stop(void)
 		proc_exit(0);
 }
 
+bool
+process_try_lock_relation(Oid relid, LOCKMODE lockmode)
+{
+	if (process_maintains())
+		return ConditionalLockRelationOid(relid, lockmode);
+	LockRelationOid(relid, lockmode);
+	return true;
+}
+
 void
 process_lock_relation(Oid relid, LOCKMODE lockmode)
 {
-	retrying = process_maintains();
-	LockRelationOid(relid, lockmode);
-	retrying = false;
+	char	   *name;
+
+	if (process_try_lock_relation(relid, lockmode))
+		return;
+	name = get_rel_name(relid);
+	process_retry(ERRCODE_LOCK_NOT_AVAILABLE,
+				  psprintf("somebody else has locked \"%s\", or is about to",
+						   name ? name : psprintf("%u", relid)));
+}
+
+void
+process_lock_tree(Oid relid, LOCKMODE lockmode)
+{
+	ListCell   *lc;
+
+	process_lock_relation(relid, lockmode);
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return;
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (lfirst_oid(lc) != relid)
+			process_lock_relation(lfirst_oid(lc), lockmode);
+	}
 }
 
 void
@@ -85,7 +132,7 @@ process_set_session(void)
 		{"synchronous_commit", "off"},
 		{"statement_timeout", "0"},
 		/* see the head of this file */
-		{"lock_timeout", "500ms"},
+		{"lock_timeout", "100ms"},
 		{"max_parallel_workers_per_gather", "0"},
 		{"default_transaction_read_only", "off"},
 		{"transaction_timeout", "0"},

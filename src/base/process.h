@@ -40,12 +40,23 @@ extern WorkerSlot *MyWorkerSlot;
 extern pid_t process_worker_pid;
 
 /*
- * Lock a relation until the end of the transaction.  In a process that
- * maintains sinks a lock that is not to be had soon, or a deadlock, ends the
- * batch, which is then tried again: it is nobody's fault, and the others that
- * wait must not suffer.
+ * Lock a relation until the end of the transaction.  A process that maintains
+ * sinks does not wait for the lock: if it is not to be had, or somebody else
+ * waits for one that conflicts, the batch ends by process_retry().
  */
 extern void process_lock_relation(Oid relid, LOCKMODE lockmode);
+
+/* The same, but false if it is not to be had. */
+extern bool process_try_lock_relation(Oid relid, LOCKMODE lockmode);
+
+/* The same as the first for a relation and, if it is partitioned, all that is below it. */
+extern void process_lock_tree(Oid relid, LOCKMODE lockmode);
+
+/*
+ * Whatever is done for a sink row by row counts here, so that a function that
+ * does not come back is told from much work (engine/watchdog.c).
+ */
+extern volatile uint64 process_steps;
 
 /* End the batch by an error that is nobody's fault; it is tried again. */
 extern void process_retry(int sqlerrcode, const char *message) __attribute__((noreturn));

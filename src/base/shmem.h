@@ -126,6 +126,7 @@ typedef struct WorkerSlot
 	pid_t		fill_owner;		/* the worker that offered it */
 	pid_t		fill_pid;		/* the filler that has taken it */
 	int			fill_sqlerrcode;
+	bool		fill_retry;		/* it was nobody's fault */
 	char		fill_error[FRESHET_ERROR_LEN];
 	char		fill_snapshot[FRESHET_SNAPSHOT_LEN];
 

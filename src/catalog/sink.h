@@ -77,6 +77,12 @@ extern bool sink_list_changed(void);
 /* Have the next sink_list() read everything anew. */
 extern void sink_cache_invalidate(void);
 
+/*
+ * Can the plan be made now, or does somebody hold a lock on what it reads?  Takes
+ * the locks.
+ */
+extern bool sink_can_plan(const Sink *sink);
+
 /* Fill in plan and owner; checks rights and sources: an error if the sink can't
  * be maintained. */
 extern void sink_make_plan(Sink *sink);

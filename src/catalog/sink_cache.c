@@ -424,6 +424,26 @@ check_definition_owner(const Sink *sink)
 				 errhint("Call freshet.rebuild_sink().")));
 }
 
+bool
+sink_can_plan(const Sink *sink)
+{
+	ListCell   *lc;
+
+	if (!process_try_lock_relation(sink->relid, AccessShareLock))
+		return false;
+	foreach(lc, sink->sources)
+	{
+		if (!process_try_lock_relation(lfirst_oid(lc), AccessShareLock))
+			return false;
+	}
+	foreach(lc, sink->views)
+	{
+		if (!process_try_lock_relation(lfirst_oid(lc), AccessShareLock))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Making a plan folds constants, that is, it runs functions; hence the
  * sandbox, which the caller must not be in.

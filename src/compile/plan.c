@@ -28,6 +28,22 @@ plan_strategy(const SinkPlan *plan)
 	pg_unreachable();
 }
 
+bool
+plan_reads_sources(const SinkPlan *plan)
+{
+	const RollupPlan *rollup;
+
+	if (plan->shape != SHAPE_ROLLUP)
+		return plan_strategy(plan) != STRATEGY_DELTA;
+	rollup = plan_rollup(plan);
+	for (int i = 0; i < rollup->naggs; i++)
+	{
+		if (rollup->aggs[i].kind == AGG_MIN || rollup->aggs[i].kind == AGG_MAX)
+			return true;
+	}
+	return false;
+}
+
 const char *
 plan_kind(const SinkPlan *plan)
 {

@@ -267,6 +267,12 @@ plan_wide_view(const SinkPlan *plan)
 /* The strategy that maintains a sink of this shape. */
 extern SinkStrategy plan_strategy(const SinkPlan *plan);
 
+/*
+ * May its maintenance read the sources, rather than what was changed in them
+ * alone?
+ */
+extern bool plan_reads_sources(const SinkPlan *plan);
+
 /* The name of the shape, as in freshet.sink.kind. */
 extern const char *plan_kind(const SinkPlan *plan);
 

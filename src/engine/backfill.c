@@ -60,7 +60,9 @@
 static Oid	running_relid = InvalidOid;
 static int64 running_generation;
 static BackgroundWorkerHandle *running_handle = NULL;
-static ChangeSet *kept = NULL;
+static ChangeSet *kept = NULL;	/* by batches that were committed */
+static ChangeSet *kept_now = NULL;	/* by the batch under way */
+static bool started_now = false;	/* by the batch under way */
 static bool done_before_snapshot = false;
 
 /*
@@ -71,11 +73,13 @@ static bool done_before_snapshot = false;
 static void
 estimate_table(Oid relid, uint64 *size, double *rows)
 {
-	Relation	rel = try_table_open(relid, AccessShareLock);
+	Relation	rel;
 	BlockNumber pages;
 	double		tuples;
 	double		allvisfrac;
 
+	process_lock_relation(relid, AccessShareLock);
+	rel = try_table_open(relid, NoLock);
 	if (rel == NULL)
 		return;
 	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
@@ -223,9 +227,13 @@ backfill_forget(void)
 {
 	if (kept != NULL)
 		change_set_destroy(kept);
+	if (kept_now != NULL)
+		change_set_destroy(kept_now);
 	if (running_handle != NULL)
 		pfree(running_handle);
 	kept = NULL;
+	kept_now = NULL;
+	started_now = false;
 	running_handle = NULL;
 	running_relid = InvalidOid;
 	set_task(FILL_TASK_NONE);
@@ -256,6 +264,7 @@ backfill_abandon(void)
 {
 	/* the decoder has destroyed all change sets */
 	kept = NULL;
+	kept_now = NULL;
 	stop_filler();
 	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
 		MyWorkerSlot->sinks[i].phase = FILL_NONE;
@@ -337,6 +346,7 @@ backfill_start(Sink *sink, Snapshot snapshot)
 	}
 	running_relid = sink->relid;
 	running_generation = sink->generation;
+	started_now = true;
 	(void) set_phase(sink, FILL_SCANNING);
 	if (!wait_for_filler())
 	{
@@ -348,9 +358,9 @@ backfill_start(Sink *sink, Snapshot snapshot)
 
 /* A copy of the changes: their lists end with the batch. */
 static void
-keep_list(Oid relid, ChangeList *list)
+keep_list(ChangeSet *set, Oid relid, ChangeList *list)
 {
-	ChangeList *copy = change_set_get_list(kept, relid, true);
+	ChangeList *copy = change_set_get_list(set, relid, true);
 	ChangeIterator it;
 	Change		change;
 
@@ -372,13 +382,13 @@ backfill_keep(Oid source, List *lists)
 {
 	ListCell   *lc;
 
-	if (kept == NULL)
-		kept = change_set_create();
+	if (kept_now == NULL)
+		kept_now = change_set_create();
 	foreach(lc, lists)
-		keep_list(source, lfirst(lc));
+		keep_list(kept_now, source, lfirst(lc));
 
 	if (freshet_max_fill_backlog >= 0 &&
-		change_set_size(kept) > (Size) freshet_max_fill_backlog * 1024 * 1024)
+		change_set_size(kept_now) + (kept ? change_set_size(kept) : 0) > (Size) freshet_max_fill_backlog * 1024 * 1024)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the changes kept while the sink was filled exceed "
@@ -390,7 +400,44 @@ backfill_keep(Oid source, List *lists)
 List *
 backfill_kept(void)
 {
-	return list_make1(kept);
+	return list_make2(kept, kept_now);
+}
+
+/* What the batch has kept is kept for good, when it has been committed. */
+void
+backfill_committed(void)
+{
+	ListCell   *lc;
+
+	started_now = false;
+	if (kept_now == NULL)
+		return;
+	if (kept == NULL)
+	{
+		kept = kept_now;
+		kept_now = NULL;
+		return;
+	}
+	foreach(lc, change_set_relids(kept_now))
+		keep_list(kept, lfirst_oid(lc), change_set_get_list(kept_now, lfirst_oid(lc), false));
+	change_set_destroy(kept_now);
+	kept_now = NULL;
+}
+
+/*
+ * The batch came to nothing, and will be tried again with the same changes: it
+ * has kept none.  A filler that it started reads at its snapshot, which is not
+ * to be had again.
+ */
+void
+backfill_aborted(void)
+{
+	if (kept_now != NULL)
+		change_set_destroy(kept_now);
+	kept_now = NULL;
+	if (started_now)
+		stop_filler();
+	started_now = false;
 }
 
 bool
@@ -398,7 +445,7 @@ backfill_is_done(Sink *sink)
 {
 	FillTask	task = get_task();
 
-	if (task == FILL_TASK_FAILED && !process_error_is_lasting(MyWorkerSlot->fill_sqlerrcode))
+	if (task == FILL_TASK_FAILED && MyWorkerSlot->fill_retry)
 		process_retry(MyWorkerSlot->fill_sqlerrcode, MyWorkerSlot->fill_error);
 	if (task == FILL_TASK_FAILED)
 		ereport(ERROR,
@@ -412,6 +459,8 @@ backfill_is_done(Sink *sink)
 	(void) set_phase(sink, FILL_CATCHING_UP);
 	if (kept == NULL)
 		kept = change_set_create();
+	if (kept_now == NULL)
+		kept_now = change_set_create();
 	return true;
 }
 
@@ -457,13 +506,17 @@ static void
 report_failure(MemoryContext context)
 {
 	ErrorData  *error;
+	bool		retry = process_take_retry();
+	char		message[FRESHET_ERROR_LEN];
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
-	SpinLockAcquire(&MyWorkerSlot->mutex);
-	snprintf(MyWorkerSlot->fill_error, FRESHET_ERROR_LEN, "%s%s%s", error->message,
+	snprintf(message, sizeof(message), "%s%s%s", error->message,
 			 error->detail ? ": " : "", error->detail ? error->detail : "");
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	memcpy(MyWorkerSlot->fill_error, message, FRESHET_ERROR_LEN);
 	MyWorkerSlot->fill_sqlerrcode = error->sqlerrcode;
+	MyWorkerSlot->fill_retry = retry;
 	MyWorkerSlot->fill_task = FILL_TASK_FAILED;
 	SpinLockRelease(&MyWorkerSlot->mutex);
 	shmem_wake_worker(MyDatabaseId);

@@ -44,7 +44,11 @@ extern void backfill_forget(void);
 /* End the fill of this sink, if one is running. */
 extern void backfill_cancel(Sink *sink);
 
-/* After an error: end the fill under way. */
+/* After a batch's commit; or after its error, if its changes come again. */
+extern void backfill_committed(void);
+extern void backfill_aborted(void);
+
+/* After an error by which what was decoded is lost: end the fill under way. */
 extern void backfill_abandon(void);
 
 /* Has a fill come to an end since? */

@@ -38,6 +38,7 @@
 #include "replication/origin.h"
 #include "storage/condition_variable.h"
 #include "utils/memutils.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -54,12 +55,29 @@
 #include "partitions.h"
 #include "progress.h"
 #include "snapshot_offer.h"
+#include "trouble.h"
+#include "watchdog.h"
 
 /* Log between two writings of a progress row in which nothing else changed. */
 #define PROGRESS_EVERY	((uint64) 16 * 1024 * 1024)
 
 /* What the progress row says; valid while the decoder is started. */
 static Progress stored;
+
+/* There was no progress when decoding started. */
+static bool all_anew = false;
+
+/*
+ * The batch under way, or the last one.  Not on the stack, as an error's handler
+ * has to see it.
+ */
+static Batch current;
+
+/*
+ * The sets of the batch's first part are all that was taken from the decoder,
+ * and nothing was done yet but to maintain sinks by them.
+ */
+static bool can_give_back = false;
 
 /* To be confirmed when the commit record that ends at commit_end is flushed. */
 static XLogRecPtr confirm_lsn = InvalidXLogRecPtr;
@@ -90,7 +108,7 @@ start_decoder(void)
 		pfree(stored.held_back);
 	progress_load(&stored, MyWorkerSlot);
 	MemoryContextSwitchTo(oldcontext);
-	maintain_all_anew = !stored.valid;
+	all_anew = !stored.valid;
 	confirm_lsn = InvalidXLogRecPtr;
 	decoder_start(stored.lsn, stored.held_back, stored.nheld_back);
 }
@@ -224,6 +242,8 @@ decode_and_maintain(Batch *batch, XLogRecPtr upto)
 	MemoryContext part_context = AllocSetContextCreate(batch->context, "freshet part",
 													   ALLOCSET_DEFAULT_SIZES);
 
+	bool		first = true;
+
 	do
 	{
 		ListCell   *lc;
@@ -234,7 +254,9 @@ decode_and_maintain(Batch *batch, XLogRecPtr upto)
 		batch->end = batch->part.end;
 		batch->last_part = batch->end >= upto;
 		batch->newest_commit = Max(batch->newest_commit, batch->part.newest_commit);
+		can_give_back = first;
 		maintain_sinks(batch);
+		can_give_back = first = false;
 		foreach(lc, batch->part.sets)
 			change_set_destroy(lfirst(lc));
 		MemoryContextSwitchTo(batch->context);
@@ -260,6 +282,7 @@ run_in_transaction(Batch *batch, bool verify)
 
 	if (!decoder_is_started())
 		start_decoder();
+	batch->all_anew = all_anew;
 	batch->sinks = sink_list();
 	maintain_set_interest(batch->sinks);
 	batch->emitted = change_set_create();
@@ -290,63 +313,137 @@ run_in_transaction(Batch *batch, bool verify)
 	return true;
 }
 
+/* The queries that a new plan was a reason to run have been run. */
+static void
+note_refreshed(Batch *batch)
+{
+	ListCell   *lc;
+
+	if (!batch->aligned)
+		return;
+	foreach(lc, batch->sinks)
+	{
+		Sink	   *sink = lfirst(lc);
+
+		if (sink->state == SINK_LIVE)
+			sink->run_anew = false;
+	}
+}
+
 void
 batch_run(BatchOutcome *outcome)
 {
-	Batch		batch = {0};
+	Batch	   *batch = &current;
 	uint64		ticket = take_ticket();
 	bool		verify = snapshot_offer_wanted(MyWorkerSlot);
 	bool		wrote;
 
 	memset(outcome, 0, sizeof(BatchOutcome));
+	memset(batch, 0, sizeof(Batch));
+	can_give_back = false;
+	watchdog_start();
 	backfill_before_snapshot();
 	partitions_before_snapshot();
 	start_transaction();
-	outcome->nothing_to_do = !run_in_transaction(&batch, verify);
+	outcome->nothing_to_do = !run_in_transaction(batch, verify);
 	wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	PopActiveSnapshot();
 	commit_transaction();
+	watchdog_stop();
+	backfill_committed();
+	note_refreshed(batch);
+	/* those that were not filled have been set building */
+	all_anew = false;
 
 	/* whatever a user's function did, no lock of the session's survives */
 	LockReleaseAll(USER_LOCKMETHOD, true);
 	if (outcome->nothing_to_do)
 		return;
 
-	if (verify && batch.aligned)
+	if (verify && batch->aligned)
 		snapshot_offer_committed(MyWorkerSlot);
-	note_confirmable(&batch, wrote);
-	publish(&batch, ticket);
-	outcome->behind = !batch.aligned;
-	outcome->retry = batch.retry || batch.again;
-}
-
-Oid
-batch_abandon(void)
-{
-	Oid			relid = maintain_current_sink;
-
-	maintain_current_sink = InvalidOid;
-	confirm_lsn = InvalidXLogRecPtr;
-	snapshot_offer_aborted(MyWorkerSlot);
-	decoder_stop();
-	sink_cache_invalidate();
-	backfill_abandon();
-	return relid;
+	note_confirmable(batch, wrote);
+	publish(batch, ticket);
+	outcome->behind = !batch->aligned;
+	outcome->retry = batch->retry || batch->again;
 }
 
 void
-batch_fail_sink(Oid relid, const char *message)
+batch_failure(BatchFailure *failure)
 {
-	ListCell   *lc;
+	failure->sink = maintain_current_sink;
+	failure->filling = current.filling;
+}
 
-	start_transaction();
-	foreach(lc, sink_list())
+void
+batch_abandon(bool retry)
+{
+	maintain_current_sink = InvalidOid;
+	snapshot_offer_aborted(MyWorkerSlot);
+	if (!retry)
+		sink_cache_invalidate();
+	if (can_give_back && decoder_is_started())
 	{
-		Sink	   *sink = lfirst(lc);
-
-		if (sink->relid == relid)
-			sink_set_state(sink, SINK_FAILED, message);
+		/* the same changes again, and without reading the log again */
+		can_give_back = false;
+		change_set_destroy(current.emitted);
+		decoder_give_back(&current.part);
+		backfill_aborted();
+		return;
 	}
-	PopActiveSnapshot();
-	commit_transaction();
+	confirm_lsn = InvalidXLogRecPtr;
+	decoder_stop();
+	backfill_abandon();
+}
+
+static const char *
+step_hint(TroubleStep step)
+{
+	return step == TROUBLE_FAIL ? "Mend the cause, then run freshet.rebuild_sink()." :
+		"It is computed anew at the next snapshot; nothing has to be done.";
+}
+
+/* Tell of a step in the server's log. */
+static void
+log_step(Oid relid, TroubleStep step, const char *message)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name != NULL)
+		ereport(step == TROUBLE_FAIL ? WARNING : LOG,
+				(errmsg(step == TROUBLE_FAIL ? "sink \"%s\" has failed: %s" :
+						"sink \"%s\" cannot follow single changes: %s", name, message),
+				 errhint("%s", step_hint(step))));
+}
+
+void
+batch_settle_troubles(void)
+{
+	Oid			relid;
+	TroubleStep step;
+	const char *message;
+
+	while (trouble_next(&relid, &step, &message))
+	{
+		ListCell   *lc;
+
+		start_transaction();
+		foreach(lc, sink_list())
+		{
+			Sink	   *sink = lfirst(lc);
+
+			if (sink->relid != relid)
+				continue;
+			if (step == TROUBLE_FILL)
+				sink->built_generation = 0;
+			backfill_cancel(sink);
+			sink_set_state(sink, step == TROUBLE_FILL ? SINK_BUILDING : SINK_FAILED,
+						   step == TROUBLE_FILL ? NULL : message);
+		}
+		log_step(relid, step, message);
+		PopActiveSnapshot();
+		commit_transaction();
+		trouble_written(relid);
+		pg_atomic_write_u32(&MyWorkerSlot->wakeup, 1);
+	}
 }

@@ -24,11 +24,23 @@ extern void batch_run(BatchOutcome *outcome);
 /* Confirm to the slot what is flushed by now; outside of a transaction. */
 extern void batch_confirm(bool flush);
 
+/* Where an error arose. */
+typedef struct BatchFailure
+{
+	Oid			sink;			/* that was being maintained, or InvalidOid */
+	bool		filling;		/* it was being filled */
+} BatchFailure;
+
+/* To be asked first. */
+extern void batch_failure(BatchFailure *failure);
+
 /*
- * After an error, and the abort: forget what was decoded.  Returns the sink
- * that was being maintained when the error arose, or InvalidOid.
+ * After an error, and the abort: have the same changes maintained again, or, if
+ * that can't be, forget what was decoded.  retry: it was nobody's fault; plans
+ * that were made are as good as before, and are not made again, which would
+ * take locks on all sources.
  */
-extern Oid	batch_abandon(void);
+extern void batch_abandon(bool retry);
 
 /*
  * Lock the catalogue until the end of the transaction so that no sink can be
@@ -36,7 +48,10 @@ extern Oid	batch_abandon(void);
  */
 extern bool batch_lock_no_sink(void);
 
-/* Set a sink failed, in a transaction of its own. */
-extern void batch_fail_sink(Oid relid, const char *message);
+/*
+ * Write what is to become of the sinks in which errors arose, each in a
+ * transaction of its own.
+ */
+extern void batch_settle_troubles(void);
 
 #endif							/* FRESHET_BATCH_H */

@@ -105,6 +105,7 @@ static MemoryContext change_context = NULL; /* reset after each change */
 static HTAB *relations = NULL;
 static DecodedRelation *last_relation = NULL;	/* of the change before */
 static List *held_back = NIL;	/* in the order of commit records */
+static DecodeResult given_back; /* see decoder_give_back() */
 static List *interest = NIL;
 static uint64 interest_number = 0;
 static bool catalogs_changed = true;
@@ -242,6 +243,7 @@ decoder_stop(void)
 	change_set_destroy_all();
 	rewrites_forget();
 	held_back = NIL;
+	memset(&given_back, 0, sizeof(given_back));
 	relations = NULL;
 	last_relation = NULL;
 	interest = NIL;
@@ -677,6 +679,30 @@ release_visible(Snapshot snapshot, DecodeResult *result)
 }
 
 void
+decoder_give_back(DecodeResult *result)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(decoder_context);
+	ListCell   *lc;
+
+	given_back = *result;
+	given_back.sets = list_copy(result->sets);
+	foreach(lc, given_back.sets)
+		change_set_end_reading(lfirst(lc));
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* What was given back comes first: every later snapshot sees it too. */
+static void
+take_back(DecodeResult *result)
+{
+	*result = given_back;
+	result->sets = list_copy(given_back.sets);
+	result->end = InvalidXLogRecPtr;
+	list_free(given_back.sets);
+	memset(&given_back, 0, sizeof(given_back));
+}
+
+void
 decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 {
 	ResourceOwner owner = CurrentResourceOwner;
@@ -684,7 +710,7 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	bool		flush_caches;
 	int			nrecords = 0;
 
-	memset(result, 0, sizeof(DecodeResult));
+	take_back(result);
 	align_snapshot = snapshot;
 	decode_result = result;
 	batch_set = NULL;

@@ -59,6 +59,12 @@ extern void decoder_set_interest(List *relids);
  */
 extern void decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result);
 
+/*
+ * The batch came to nothing before a change of this part was applied for good:
+ * the next call of decoder_decode() yields its sets again.
+ */
+extern void decoder_give_back(DecodeResult *result);
+
 /* Transactions held back. */
 extern int	decoder_held_back_count(void);
 extern TransactionId *decoder_held_back_xids(void); /* palloc'd */

@@ -35,10 +35,10 @@
 #include "maintain/feed.h"
 #include "maintain/run.h"
 #include "partitions.h"
+#include "trouble.h"
 
 #define RATE_SECONDS	10.0
 
-bool		maintain_all_anew = false;
 Oid			maintain_current_sink = InvalidOid;
 
 void
@@ -83,9 +83,11 @@ source_lists(Batch *batch, Oid source)
 static bool
 has_changes(Batch *batch, Sink *sink)
 {
-	for (int i = 0; i < sink->plan->nsources; i++)
+	ListCell   *lc;
+
+	foreach(lc, sink->sources)
 	{
-		if (source_lists(batch, sink->plan->sources[i].relid) != NIL)
+		if (source_lists(batch, lfirst_oid(lc)) != NIL)
 			return true;
 	}
 	return false;
@@ -162,7 +164,7 @@ get_run(Batch *batch, Sink *sink, const Partitions *partitions)
 	{
 		MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
 
-		run = run_begin(sink, partitions->leaves, batch->emitted, false);
+		run = run_begin(sink, partitions->leaves, batch->emitted, trouble_is_netted(sink->relid));
 		run_set_counted(run, partitions->counted);
 		batch->runs = lappend(batch->runs, run);
 		MemoryContextSwitchTo(oldcontext);
@@ -180,6 +182,7 @@ finish_run(Batch *batch, Run *run)
 	batch->runs = list_delete_ptr(batch->runs, run);
 	run_finish(run, &result);	/* frees it */
 	count_changes(sink, &result);
+	trouble_maintained(sink->relid);
 	batch->changes += result.changes;
 	batch->written += result.inserted + result.updated + result.deleted;
 	maintain_current_sink = InvalidOid;
@@ -319,8 +322,10 @@ go_on_filling(Sink *sink, Batch *batch, const Partitions *partitions)
 	for (int i = 0; i < sink->plan->nsources; i++)
 		backfill_keep(sink->plan->sources[i].relid,
 					  source_lists(batch, sink->plan->sources[i].relid));
+	batch->filling = true;
 	if (!batch->last_part || !backfill_is_done(sink) || misses_snapshot(sink, batch, true))
 		return;
+	batch->filling = false;
 
 	if (partitions->lost)
 	{
@@ -339,6 +344,7 @@ go_on_filling(Sink *sink, Batch *batch, const Partitions *partitions)
 	}
 	partitions_note(sink, partitions);
 	finish_run(batch, run);
+	trouble_filled(sink->relid);
 	count_filled(sink);
 	backfill_end(sink);
 	sink_set_state(sink, SINK_LIVE, NULL);
@@ -393,6 +399,7 @@ fill_sink(Sink *sink, Batch *batch, const Partitions *partitions)
 		return;
 	}
 
+	batch->filling = true;
 	partitions_note(sink, partitions);
 	if (backfill_start(sink, batch->snapshot))
 	{
@@ -406,9 +413,30 @@ fill_sink(Sink *sink, Batch *batch, const Partitions *partitions)
 	}
 	run_fill(get_run(batch, sink, partitions), backfill_begin(sink));
 	finish_run(batch, find_run(batch, sink));
+	trouble_filled(sink->relid);
 	count_filled(sink);
 	backfill_end(sink);
 	sink_set_state(sink, SINK_LIVE, NULL);
+}
+
+/* Its last fills have failed: the next one is to wait a little. */
+static void
+leave_unfilled(Sink *sink, Batch *batch)
+{
+	discard_run(batch, sink);
+	set_building(sink);
+}
+
+/*
+ * Is there nothing to be done for a sink without a plan, if none of its sources
+ * has changed?  A new plan is a reason to refresh a sink.
+ */
+static bool
+is_settled(Sink *sink, Batch *batch)
+{
+	return sink->strategy != STRATEGY_REFRESH && sink->state == SINK_LIVE &&
+		sink->built_generation == sink->generation && !batch->all_anew &&
+		!list_member_oid(batch->unknown, sink->relid);
 }
 
 /* Does the sink have to be computed anew? */
@@ -416,7 +444,7 @@ static bool
 needs_fill(Sink *sink, Batch *batch)
 {
 	return sink->state != SINK_LIVE || sink->built_generation != sink->generation ||
-		maintain_all_anew || list_member_oid(batch->unknown, sink->relid) ||
+		batch->all_anew || list_member_oid(batch->unknown, sink->relid) ||
 		!run_is_possible(sink);
 }
 
@@ -461,9 +489,15 @@ maintain_sink(Sink *sink, Batch *batch)
 	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)
 		return;
 
+	changed = has_changes(batch, sink);
 	if (!sink->planned)
+	{
+		/* locked, and the same as before: the others need not wait */
+		if (!changed && is_settled(sink, batch) && !sink_can_plan(sink))
+			return;
 		sink_make_plan(sink);
-	changed = has_changes(batch, sink) || sink->run_anew;
+	}
+	changed |= sink->run_anew;
 	if (!changed && !batch->last_part)
 		return;
 	partitions = partitions_look(sink, batch->aligned);
@@ -483,6 +517,8 @@ maintain_sink(Sink *sink, Batch *batch)
 	}
 	else if (backfill_is_running(sink->relid))
 		go_on_filling(sink, batch, partitions);
+	else if (batch->last_part && trouble_is_pausing(sink->relid))
+		leave_unfilled(sink, batch);
 	else if (batch->last_part && !reads_unfilled_sink(sink))
 		fill_sink(sink, batch, partitions);
 }
@@ -500,7 +536,9 @@ static void
 maintain_one(Sink *sink, Batch *batch)
 {
 	maintain_current_sink = sink->relid;
+	batch->filling = false;
 	maintain_sink(sink, batch);
+	batch->filling = false;
 	maintain_current_sink = InvalidOid;
 }
 
@@ -545,8 +583,6 @@ maintain_sinks(Batch *batch)
 	}
 
 	partitions_check(batch->sinks);
-	/* those that were not filled now have been set building */
-	maintain_all_anew = false;
 }
 
 void

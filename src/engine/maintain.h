@@ -25,6 +25,9 @@ typedef struct Batch
 	List	   *sinks;
 	DecodeResult part;			/* being maintained */
 	bool		last_part;
+	bool		all_anew;		/* there was no progress when decoding started:
+								 * every sink has to be filled */
+	bool		filling;		/* the sink at work is being filled */
 	TimestampTz newest_commit;
 	XLogRecPtr	end;			/* decoded up to here */
 	List	   *runs;			/* Run *, those open */
@@ -38,9 +41,6 @@ typedef struct Batch
 	bool		retry;
 	bool		again;			/* the filler is free for the next sink */
 } Batch;
-
-/* There was no progress when decoding started: every sink has to be filled. */
-extern bool maintain_all_anew;
 
 /* The sink being maintained, or InvalidOid: it is to blame for an error. */
 extern Oid	maintain_current_sink;

@@ -283,8 +283,11 @@ are_large(List *added)
 
 	foreach(lc, added)
 	{
-		Relation	rel = try_table_open(((AddedLeaf *) lfirst(lc))->relid, AccessShareLock);
+		Oid			relid = ((AddedLeaf *) lfirst(lc))->relid;
+		Relation	rel;
 
+		process_lock_relation(relid, AccessShareLock);
+		rel = try_table_open(relid, NoLock);
 		if (rel == NULL)
 			continue;
 		size += (uint64) RelationGetNumberOfBlocks(rel) * BLCKSZ;

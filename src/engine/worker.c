@@ -8,17 +8,16 @@
  * its latch until a transaction of the database commits, and starts at most
  * one batch each freshet.batch_interval.
  *
- * There is one way out of every error: abort the batch, free the decoding
- * context, decode again from the stored progress.  If a sink was being
- * maintained and the error is of the kind that comes back, the sink is set
- * failed and left out, and the others go on at once.  Other errors are tried
- * again after a pause that doubles up to a minute; but a sink that is to blame
- * for several of them in a row, for a minute, is set failed too, for its
- * definition can raise whatever it likes.
+ * There is one way out of every error: abort the batch and let go all locks.
+ * If it arose while sinks were maintained by the first part of the batch, which
+ * is nearly always all of it, what was decoded is given back to the decoder and
+ * comes again; else the decoding context is freed, and the log is decoded again
+ * from the stored progress.  What becomes of a sink in which the error arose is
+ * in trouble.c; an error for which no sink is to blame is tried again after a
+ * pause that doubles up to a minute.
  *
- * Table locks are waited for half a second, less than deadlock_timeout: the
- * worker holds locks on the sinks that it has written, and if it and a user's
- * DDL wait for each other, the one to give way is the worker.
+ * Locks on relations are not waited for (base/process.c): if one is not to be
+ * had, the batch is tried again after a short pause.
  *
  * The worker ends when the extension or the last sink is dropped, and then
  * takes slot and origin with it; and when a command on its database (DROP
@@ -42,6 +41,7 @@
 #include "postmaster/interrupt.h"
 #include "replication/origin.h"
 #include "replication/slot.h"
+#include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
@@ -61,7 +61,10 @@
 #include "decoder.h"
 #include "log_slot.h"
 #include "progress.h"
+#include "maintain.h"
 #include "snapshot_offer.h"
+#include "trouble.h"
+#include "watchdog.h"
 #include "worker.h"
 
 #define HOUSEKEEPING_MS		10000	/* confirm, look at the lag */
@@ -71,21 +74,16 @@
 #define MIN_RETRY_MS		50		/* when nobody is to blame */
 #define MAX_RETRY_MS		200
 #define LAG_CHECK_MS		5000
-#define MAX_BLAMES			5
-#define MIN_BLAMED_MS		60000
 
+/* The last pause after an error, 0 after a batch; and is one to come? */
 static int	backoff_ms = 0;
+static bool is_backing_off = false;
 
 /* Past the point of no return of give_up(). */
 static bool giving_up = false;
 
 /* The last error noted was of that kind: it is void after the next batch. */
 static bool retry_noted = false;
-
-/* The sink to blame for the last errors in a row, how many, and since when. */
-static Oid	blamed_sink = InvalidOid;
-static int	blames = 0;
-static TimestampTz blamed_since;
 
 static void
 worker_exit(int code, Datum arg)
@@ -240,9 +238,13 @@ check_wal_lag(void)
 static void
 note_error(const char *message)
 {
+	char		copy[FRESHET_ERROR_LEN];
+	TimestampTz now = GetCurrentTimestamp();
+
+	strlcpy(copy, message, FRESHET_ERROR_LEN);
 	SpinLockAcquire(&MyWorkerSlot->mutex);
-	strlcpy(MyWorkerSlot->last_error, message, FRESHET_ERROR_LEN);
-	MyWorkerSlot->last_error_at = GetCurrentTimestamp();
+	memcpy(MyWorkerSlot->last_error, copy, FRESHET_ERROR_LEN);
+	MyWorkerSlot->last_error_at = now;
 	SpinLockRelease(&MyWorkerSlot->mutex);
 }
 
@@ -250,45 +252,68 @@ static void
 back_off(int min_ms, int max_ms)
 {
 	backoff_ms = backoff_ms == 0 ? min_ms : Min(backoff_ms * 2, max_ms);
+	is_backing_off = true;
 	SpinLockAcquire(&MyWorkerSlot->mutex);
 	MyWorkerSlot->state = WORKER_BACKOFF;
 	SpinLockRelease(&MyWorkerSlot->mutex);
 }
 
-/* Is the sink to be set failed for the error that arose in it? */
-static bool
-is_to_fail(Oid sink, int sqlerrcode)
+/* What becomes of a batch that has failed: see trouble.c for that of a sink. */
+static void
+take_measures(const BatchFailure *failure, const ErrorData *error, bool retry, bool alarm)
 {
-	if (!OidIsValid(sink))
-		return false;
-	if (sink != blamed_sink)
-	{
-		blamed_sink = sink;
-		blames = 0;
-		blamed_since = GetCurrentTimestamp();
-	}
-	blames++;
-	return process_error_is_lasting(sqlerrcode) ||
-		(blames >= MAX_BLAMES &&
-		 TimestampDifferenceExceeds(blamed_since, GetCurrentTimestamp(), MIN_BLAMED_MS));
+	if (retry)
+		back_off(MIN_RETRY_MS, MAX_RETRY_MS);
+	else if (!OidIsValid(failure->sink))
+		back_off(MIN_BACKOFF_MS, MAX_BACKOFF_MS);
+	else if (alarm)
+		trouble_note(failure->sink, error->sqlerrcode,
+					 "no row was dealt with for freshet.sink_timeout", failure->filling, true);
+	else
+		trouble_note(failure->sink, error->sqlerrcode,
+					 error->detail == NULL ? error->message :
+					 psprintf("%s: %s", error->message, error->detail), failure->filling,
+					 error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE);
 }
 
+/*
+ * The way out of every error, in the order in which PostgreSQL's own background
+ * processes clean up.  No transaction is run here, and nothing that can fail but
+ * for lack of memory.
+ */
 static void
 recover_from_error(MemoryContext context)
 {
 	ErrorData  *error;
-	Oid			sink;
-	bool		retry = process_take_retry();
+	BatchFailure failure;
+	bool		retry;
+	bool		alarm;
 
+	/* not in a PG_TRY: what it would have reset */
+	error_context_stack = NULL;
 	HOLD_INTERRUPTS();
+	watchdog_stop();
+	QueryCancelPending = false;
+	retry = process_take_retry();
+	alarm = watchdog_take_alarm();
+
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
-	if (!retry)
+	batch_failure(&failure);
+	/* that a row version failed which no snapshot has is nobody's concern */
+	if (!retry && (!OidIsValid(failure.sink) || failure.filling ||
+				   trouble_is_netted(failure.sink)))
 		EmitErrorReport();
 	FlushErrorState();
+
 	AbortOutOfAnyTransaction();
+	/* what an error outside of a transaction leaves */
+	LWLockReleaseAll();
+	ConditionVariableCancelSleep();
+	pgstat_report_wait_end();
 	LockReleaseAll(USER_LOCKMETHOD, true);
-	sink = batch_abandon();
+
+	batch_abandon(retry);
 	MemoryContextSwitchTo(context);
 	note_error(error->message);
 	retry_noted = retry;
@@ -297,16 +322,7 @@ recover_from_error(MemoryContext context)
 	/* without slot and origin; if a sink has come, so does another worker */
 	if (giving_up)
 		proc_exit(0);
-	if (retry)
-		back_off(MIN_RETRY_MS, MAX_RETRY_MS);
-	else if (is_to_fail(sink, error->sqlerrcode))
-	{
-		batch_fail_sink(sink, error->detail == NULL ? error->message :
-						psprintf("%s: %s", error->message, error->detail));
-		pg_atomic_write_u32(&MyWorkerSlot->wakeup, 1);
-	}
-	else
-		back_off(MIN_BACKOFF_MS, MAX_BACKOFF_MS);
+	take_measures(&failure, error, retry, alarm);
 	FreeErrorData(error);
 }
 
@@ -363,7 +379,14 @@ wait_for_commit(void)
 	pgstat_report_activity(STATE_IDLE, NULL);
 	while (pg_atomic_read_u32(&MyWorkerSlot->wakeup) == 0 && !backfill_needs_batch())
 	{
-		sleep_on_latch(HOUSEKEEPING_MS);
+		long		timeout = HOUSEKEEPING_MS;
+		TimestampTz retry_at = trouble_retry_at();
+
+		if (retry_at != 0)
+			timeout = Min(timeout, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), retry_at));
+		sleep_on_latch(timeout);
+		if (retry_at != 0 && GetCurrentTimestamp() >= retry_at)
+			break;
 		if (pg_atomic_read_u32(&MyWorkerSlot->wakeup) == 0)
 		{
 			batch_confirm(true);
@@ -373,6 +396,17 @@ wait_for_commit(void)
 		}
 	}
 	pgstat_report_activity(STATE_RUNNING, "freshet batch");
+}
+
+/* After an error for which nobody is to blame. */
+static void
+wait_out_backoff(void)
+{
+	if (!is_backing_off)
+		return;
+	is_backing_off = false;
+	check_wal_lag();
+	pause_for(backoff_ms);
 }
 
 static void
@@ -385,7 +419,6 @@ run_and_wait(void)
 	ensure_slot();
 	batch_run(&outcome);
 	backoff_ms = 0;
-	blamed_sink = InvalidOid;
 	if (retry_noted)
 		note_error("");
 	retry_noted = false;
@@ -412,6 +445,7 @@ freshet_worker_main(Datum main_arg)
 {
 	Oid			dboid = DatumGetObjectId(main_arg);
 	MemoryContext context;
+	sigjmp_buf	on_error;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -425,6 +459,7 @@ freshet_worker_main(Datum main_arg)
 	context = AllocSetContextCreate(TopMemoryContext, "freshet worker", ALLOCSET_DEFAULT_SIZES);
 	process_set_session();
 	sink_cache_init();
+	watchdog_init(&maintain_current_sink);
 	if (!set_up_origin())
 	{
 		MyWorkerSlot->wanted = false;
@@ -432,25 +467,17 @@ freshet_worker_main(Datum main_arg)
 	}
 	ereport(LOG, (errmsg("freshet worker of database %u started", dboid)));
 
+	if (sigsetjmp(on_error, 1) != 0)
+		recover_from_error(context);
+	PG_exception_stack = &on_error;
+
 	for (;;)
 	{
-		process_signals();
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(context);
-		PG_TRY();
-		{
-			run_and_wait();
-		}
-		PG_CATCH();
-		{
-			recover_from_error(context);
-		}
-		PG_END_TRY();
-
-		if (backoff_ms > 0)
-		{
-			check_wal_lag();
-			pause_for(backoff_ms);
-		}
+		process_signals();
+		batch_settle_troubles();
+		wait_out_backoff();
+		run_and_wait();
 	}
 }

@@ -140,7 +140,7 @@ delete_copies(Bag *bag, int64 count, const Datum *values, const bool *nulls)
 
 	if (writer_delete_copies(bag->writer, count, hash, values, nulls) < count)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("sink \"%s\" lacks a row that is to be taken out of it",
 						get_rel_name(bag->sink->relid)),
 				 errdetail("For a row that has changed, the query gives another result now than "

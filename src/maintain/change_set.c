@@ -147,6 +147,26 @@ change_set_destroy(ChangeSet *set)
 	MemoryContextDelete(set->context);
 }
 
+List *
+change_set_relids(const ChangeSet *set)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, set->lists)
+		relids = lappend_oid(relids, ((ChangeList *) lfirst(lc))->relid);
+	return relids;
+}
+
+void
+change_set_end_reading(ChangeSet *set)
+{
+	ListCell   *lc;
+
+	foreach(lc, set->lists)
+		((ChangeList *) lfirst(lc))->readers = 0;
+}
+
 void
 change_set_destroy_all(void)
 {

@@ -76,6 +76,12 @@ extern List *change_sets_get_lists(List *sets, Oid relid);
 /* Bytes of its changes, in memory and spilled. */
 extern Size change_set_size(const ChangeSet *set);
 
+/* The relations of which it has a list; palloc'd. */
+extern List *change_set_relids(const ChangeSet *set);
+
+/* Nobody reads it any more: after an error in one who did. */
+extern void change_set_end_reading(ChangeSet *set);
+
 /* Destroy all that are left, and all layouts: after an error. */
 extern void change_set_destroy_all(void);
 

@@ -217,6 +217,7 @@ feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 	change_iterator_begin(&it, list);
 	while (change_iterator_next(&it, &change))
 	{
+		process_steps++;
 		if ((++n & 1023) == 0)
 		{
 			process_check_stop();
@@ -288,6 +289,7 @@ feed_relation(Relation rel, Relation root, int occurrence, Snapshot snapshot,
 		else
 			consumer->row(consumer, occurrence, slot, 1);
 
+		process_steps++;
 		if ((++count & 1023) == 0)
 		{
 			if (stats != NULL)
@@ -311,7 +313,6 @@ feed_check_relation(Oid relid)
 	HeapTuple	tuple;
 	TransactionId xmin;
 
-	process_lock_relation(relid, AccessShareLock);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	if (!HeapTupleIsValid(tuple))
 		return;
@@ -324,10 +325,25 @@ feed_check_relation(Oid relid)
 }
 
 void
+feed_lock_sources(const Sink *sink, List *leaves)
+{
+	ListCell   *lc;
+
+	for (int i = 0; i < sink->plan->nsources; i++)
+		process_lock_tree(sink->plan->sources[i].relid, AccessShareLock);
+	foreach(lc, leaves)
+		process_lock_relation(lfirst_oid(lc), AccessShareLock);
+	foreach(lc, sink->views)
+		process_lock_relation(lfirst_oid(lc), AccessShareLock);
+	process_lock_relation(sink->viewid, AccessShareLock);
+}
+
+void
 feed_check_sources(const Sink *sink, List *leaves)
 {
 	ListCell   *lc;
 
+	feed_lock_sources(sink, leaves);
 	for (int i = 0; i < sink->plan->nsources; i++)
 		feed_check_relation(sink->plan->sources[i].relid);
 	foreach(lc, leaves)
@@ -349,7 +365,7 @@ feed_table(const Sink *sink, int occurrence, List *leaves, Snapshot snapshot,
 
 	foreach(lc, leaves)
 	{
-		Relation	leaf = try_table_open(lfirst_oid(lc), AccessShareLock);
+		Relation	leaf = try_table_open(lfirst_oid(lc), NoLock);
 
 		/* dropped since the snapshot: the next batch takes its rows away */
 		if (leaf == NULL)
@@ -366,9 +382,13 @@ int64
 feed_leaf(const Sink *sink, int occurrence, Oid relid, Snapshot snapshot,
 		  RowConsumer *consumer)
 {
-	Relation	leaf = try_table_open(relid, AccessShareLock);
+	Relation	leaf;
 	Relation	root;
 	int64		count;
+
+	process_lock_relation(relid, AccessShareLock);
+	process_lock_relation(plan_source_of(sink->plan, occurrence)->relid, AccessShareLock);
+	leaf = try_table_open(relid, NoLock);
 
 	/* dropped since the snapshot: the next batch takes its rows away */
 	if (leaf == NULL)

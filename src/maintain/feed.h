@@ -71,6 +71,12 @@ typedef struct Feed
 extern int64 feed_changes(const Feed *feed, List *sets, Oid *blame);
 
 /*
+ * Lock all that a query over the sink's sources reads, the views of its
+ * definition included: what PostgreSQL locks again is granted at once then.
+ */
+extern void feed_lock_sources(const Sink *sink, List *leaves);
+
+/*
  * Lock the sink's sources, and make sure that the active snapshot sees
  * all of their rows: a table that was truncated or rewritten since looks empty
  * to older snapshots.  Ends the batch, to be tried again with a newer

@@ -128,7 +128,6 @@ run_query(Refresh *refresh, SinkStats *stats)
 	row_diff_end(result.diff);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
-	sink->run_anew = false;
 	refresh->changed = false;
 }
 

@@ -61,6 +61,10 @@ run_begin(Sink *sink, List *leaves, ChangeSet *emit, bool netted)
 	run->context = context;
 	run->methods = shape_methods(sink->plan->shape);
 
+	/* before anything was folded: if a lock is not to be had, nothing is lost */
+	if (plan_reads_sources(sink->plan))
+		feed_lock_sources(sink, leaves);
+
 	sink_enter_sandbox(sink, &sandbox);
 	run->consumer = run->methods->open(sink, run->leaves, emit);
 	run->consumer->netted = netted;
