@@ -59,7 +59,8 @@ CREATE TABLE freshet.sink_state (
 	since timestamptz NOT NULL,
 	error text,
 	leaves oid[] NOT NULL DEFAULT '{}',
-	attached oid[] NOT NULL DEFAULT '{}'
+	attached oid[] NOT NULL DEFAULT '{}',
+	definition_hash bigint NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE freshet.sink_state IS 'states of the sinks; written by the worker alone';
 COMMENT ON COLUMN freshet.sink_state.relid IS 'the sink''s table';
@@ -69,6 +70,7 @@ COMMENT ON COLUMN freshet.sink_state.since IS 'when the sink came into this stat
 COMMENT ON COLUMN freshet.sink_state.error IS 'why the sink failed';
 COMMENT ON COLUMN freshet.sink_state.leaves IS 'partitions of its sources at the last batch';
 COMMENT ON COLUMN freshet.sink_state.attached IS 'for each of them, a number that changes when it is attached anew';
+COMMENT ON COLUMN freshet.sink_state.definition_hash IS 'a hash of the query that it was last built by; 0 before the first';
 
 -- Written with every batch: room on the page keeps its updates there.
 CREATE TABLE freshet.applied (
@@ -331,6 +333,7 @@ COMMENT ON FUNCTION freshet.on_sql_drop() IS
 
 CREATE EVENT TRIGGER freshet_on_sql_drop ON sql_drop
 EXECUTE FUNCTION freshet.on_sql_drop();
+ALTER EVENT TRIGGER freshet_on_sql_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER freshet_on_sql_drop IS
 'removes dropped sinks from freshet''s catalogue';
 
@@ -344,6 +347,7 @@ COMMENT ON FUNCTION freshet.on_ddl_end() IS
 CREATE EVENT TRIGGER freshet_on_ddl_end ON ddl_command_end
 WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
 EXECUTE FUNCTION freshet.on_ddl_end();
+ALTER EVENT TRIGGER freshet_on_ddl_end ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER freshet_on_ddl_end IS
 'definitions follow the owners of their sinks, new partitions get a source''s replica identity';
 

@@ -94,11 +94,8 @@ INSERT INTO api_source VALUES (105, 2, 6);
 SELECT check_sink('api_sink'), check_sink('api_total');
 
 -- What was spoiled behind freshet's back is seen and mended.
-SET session_replication_role = replica;
-UPDATE api_sink SET sum = sum + 1 WHERE g = 1;
-DELETE FROM api_sink WHERE g = 2;
-INSERT INTO api_sink (g, count) VALUES (77, 1);
-RESET session_replication_role;
+CALL spoil_sink('api_sink', 'UPDATE api_sink SET sum = sum + 1 WHERE g = 1', 'DELETE FROM api_sink WHERE g = 2',
+	'INSERT INTO api_sink (g, count) VALUES (77, 1)');
 SELECT * FROM freshet.verify_sink('api_sink');
 SELECT freshet.rebuild_sink('api_sink');
 SELECT check_sink('api_sink');

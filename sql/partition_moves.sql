@@ -181,13 +181,21 @@ CREATE TABLE sinks_2 PARTITION OF sinks_root FOR VALUES IN (2) PARTITION BY LIST
 SELECT freshet.create_sink('sinks_over', 'SELECT g, count(*) AS n, sum(v) AS s FROM sinks_root GROUP BY g');
 SELECT check_sink('sinks_over');
 ALTER TABLE sinks_root ATTACH PARTITION sinks_leaf FOR VALUES IN (1);
+-- one that has failed can be attached
+ALTER TABLE sinks_leaf ADD CHECK (v < 100);
+INSERT INTO sinks_source VALUES (8, 1, 100);
+SELECT sink_state('sinks_leaf');
+ALTER TABLE sinks_root ATTACH PARTITION sinks_leaf FOR VALUES IN (1);
 SELECT sink_state('sinks_over');
 INSERT INTO sinks_source VALUES (6, 1, 6);
+UPDATE sinks_source SET v = 8 WHERE id = 8;
+SELECT freshet.rebuild_sink('sinks_leaf');
+SELECT sink_state('sinks_leaf');
 SELECT freshet.create_sink('sinks_more', 'SELECT count(*) AS n FROM sinks_root');
 SELECT freshet.rebuild_sink('sinks_over');
 SELECT sink_state('sinks_over');
 ALTER TABLE sinks_root DETACH PARTITION sinks_leaf;
-SELECT freshet.rebuild_sink('sinks_over');
+SELECT freshet.rebuild_sink('sinks_over'), freshet.rebuild_sink('sinks_leaf');
 SELECT check_sink('sinks_over'), check_sink('sinks_leaf');
 -- below a branch as well
 CREATE TABLE sinks_3 (LIKE sinks_leaf) PARTITION BY LIST (id);
@@ -196,6 +204,10 @@ ALTER TABLE sinks_root ATTACH PARTITION sinks_3 FOR VALUES IN (3);
 SELECT check_sink('sinks_over');
 SELECT freshet.create_sink('sinks_leaf_3', 'SELECT id, g, v FROM sinks_source WHERE g = 3');
 SELECT check_sink('sinks_leaf_3');
+ALTER TABLE sinks_3 ATTACH PARTITION sinks_leaf_3 FOR VALUES IN (7);
+ALTER TABLE sinks_leaf_3 ADD CHECK (v < 100);
+INSERT INTO sinks_source VALUES (9, 3, 100);
+SELECT sink_state('sinks_leaf_3');
 ALTER TABLE sinks_3 ATTACH PARTITION sinks_leaf_3 FOR VALUES IN (7);
 SELECT sink_state('sinks_over');
 

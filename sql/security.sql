@@ -330,7 +330,7 @@ DROP TRIGGER evil ON sec.sink;
 SELECT freshet.rebuild_sink('sec.sink');
 SELECT freshet.wait('sec.sink', '30 s') IS NOT NULL AS waited;
 SELECT * FROM freshet.verify_sink('sec.sink');
--- the owner may even drop the trigger that refuses writes; verify_sink tells what comes of it
+-- not even the owner may drop the trigger that refuses writes
 ALTER TABLE sec.sink DISABLE TRIGGER ALL;
 DROP TRIGGER _freshet_refuse_write ON sec.sink;
 RESET SESSION AUTHORIZATION;

@@ -52,11 +52,8 @@ ALTER TABLE wa.sink DROP COLUMN mine;
 
 -- verify finds what is wrong, rebuild mends it and writes nothing else
 SELECT wide_touched('wa.sink') IS NOT NULL AS seen;
-SET session_replication_role = replica;
-DELETE FROM wa.sink WHERE order_id = 1;
-UPDATE wa.sink SET doc = doc || '{"status": "wrong"}' WHERE order_id IN (2, 3);
-INSERT INTO wa.sink VALUES (77, '{}');
-RESET session_replication_role;
+CALL spoil_sink('wa.sink', 'DELETE FROM wa.sink WHERE order_id = 1',
+	$$UPDATE wa.sink SET doc = doc || '{"status": "wrong"}' WHERE order_id IN (2, 3)$$, $$INSERT INTO wa.sink VALUES (77, '{}')$$);
 SELECT * FROM freshet.verify_sink('wa.sink');
 SELECT wide_touched('wa.sink');
 SELECT freshet.rebuild_sink('wa.sink');

@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "replication/output_plugin.h"
 
+#include "api/sink_ddl.h"
 #include "base/announce.h"
 #include "base/guc.h"
 #include "base/process.h"
@@ -44,6 +45,7 @@ _PG_init(void)
 	shmem_install_hooks();
 	consumers_install_hooks();
 	database_ddl_install_hook();
+	sink_ddl_install_hooks();
 	announce_install_hook();
 	launcher_register(consumers_check);
 }

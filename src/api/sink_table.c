@@ -304,15 +304,18 @@ record_sink(Oid relid, Oid viewid, const SinkPlan *plan, bool with_data)
 
 /*
  * The trigger does not see the worker's writes: these are made below the
- * level of triggers.
+ * level of statements.
  */
 static void
 refuse_writes(Oid relid)
 {
+	char	   *name = names_relation(relid);
+
 	names_run(psprintf("CREATE TRIGGER " FRESHET_SINK_TRIGGER " "
-					 "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
-					 "FOR EACH STATEMENT EXECUTE FUNCTION freshet.refuse_write()",
-					 names_relation(relid)));
+					   "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
+					   "FOR EACH STATEMENT EXECUTE FUNCTION freshet.refuse_write()", name));
+	/* also under session_replication_role = replica */
+	names_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " FRESHET_SINK_TRIGGER, name));
 }
 
 static void

@@ -44,6 +44,7 @@ typedef struct Sink
 	/* from freshet.sink_state: written by the worker alone */
 	SinkState	state;
 	int64		built_generation;	/* generation it was last built for; 0 never */
+	int64		built_definition;	/* hash of the query that it was last built by; 0 never */
 	List	   *leaves;			/* OIDs of the sources' partitions and branches */
 	List	   *attached;		/* at the last batch, and their attachments */
 
@@ -51,6 +52,7 @@ typedef struct Sink
 	MemoryContext context;
 	bool		planned;		/* plan and what follows are filled in */
 	SinkPlan   *plan;
+	int64		definition;		/* hash of the query, see sink_guard.h */
 	Oid			owner;			/* of the table: all of the sink runs as it */
 	struct KeyedQueries *keyed_queries; /* see keyed.h */
 	struct KeyQuery *run_cache; /* see refresh.c */

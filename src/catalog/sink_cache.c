@@ -25,6 +25,7 @@
 #include "base/freshet.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "common/pg_prng.h"
@@ -37,6 +38,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -46,6 +48,7 @@
 #include "compile/definition.h"
 #include "compile/source_check.h"
 #include "sink_catalog.h"
+#include "sink_guard.h"
 
 /* Counted by the callbacks; never zero once they are registered. */
 static uint64 invalidations = 1;
@@ -444,6 +447,18 @@ sink_can_plan(const Sink *sink)
 	return true;
 }
 
+/* Is the table still one that can be a sink? */
+static void
+check_guards(const Sink *sink)
+{
+	Relation	rel = try_table_open(sink->relid, NoLock);
+
+	if (rel == NULL)
+		process_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
+	sink_guard_check(sink, rel);
+	table_close(rel, NoLock);
+}
+
 /*
  * Making a plan folds constants, that is, it runs functions; hence the
  * sandbox, which the caller must not be in.
@@ -470,6 +485,7 @@ sink_make_plan(Sink *sink)
 		process_lock_relation(lfirst_oid(lc), AccessShareLock);
 	sink->owner = relation_owner(sink->relid);
 	check_definition_owner(sink);
+	check_guards(sink);
 
 	oldcontext = MemoryContextSwitchTo(sink->context);
 	sink_enter_sandbox(sink, &sandbox);
@@ -477,6 +493,7 @@ sink_make_plan(Sink *sink)
 	query = definition_query(sink->viewid);
 	if (query == NULL)
 		process_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
+	sink->definition = sink_guard_definition_hash(sink->viewid);
 	sink->plan = make_plan(sink, query);
 	sink->run_anew = sink->strategy == STRATEGY_REFRESH;
 	source_check_all(sink->plan, sink->owner);

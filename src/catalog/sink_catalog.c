@@ -29,6 +29,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -70,7 +71,8 @@ enum
 	ANUM_STATE_ERROR,
 	ANUM_STATE_LEAVES,
 	ANUM_STATE_ATTACHED,
-	NATTS_STATE = ANUM_STATE_ATTACHED
+	ANUM_STATE_DEFINITION,
+	NATTS_STATE = ANUM_STATE_DEFINITION
 };
 
 /*
@@ -90,6 +92,32 @@ open_catalog(const char *name, int natts, LOCKMODE lockmode)
 				 errhint("Run ALTER EXTENSION freshet UPDATE, or DROP EXTENSION and CREATE "
 						 "EXTENSION.")));
 	return rel;
+}
+
+static bool
+is_laid_out(Oid nsp, const char *name, int natts)
+{
+	Oid			relid = get_relname_relid(name, nsp);
+	Relation	rel;
+	bool		result;
+
+	if (!OidIsValid(relid))
+		return false;
+	rel = try_table_open(relid, AccessShareLock);
+	if (rel == NULL)
+		return false;
+	result = RelationGetDescr(rel)->natts == natts;
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+bool
+sink_catalog_is_ours(void)
+{
+	Oid			nsp = get_namespace_oid(FRESHET_SCHEMA, true);
+
+	return OidIsValid(nsp) && is_laid_out(nsp, "sink", NATTS_SINK) &&
+		is_laid_out(nsp, "sink_state", NATTS_STATE);
 }
 
 static const char *const state_names[] = {
@@ -234,6 +262,7 @@ add_state(Sink *sink, HeapTuple tuple, TupleDesc desc)
 
 	sink->leaves = oid_list(required(tuple, ANUM_STATE_LEAVES, desc));
 	sink->attached = oid_list(required(tuple, ANUM_STATE_ATTACHED, desc));
+	sink->built_definition = DatumGetInt64(required(tuple, ANUM_STATE_DEFINITION, desc));
 }
 
 static Sink *
@@ -543,6 +572,7 @@ sink_state_write(const Sink *sink, SinkState state, int64 generation, const char
 		nulls[ANUM_STATE_ERROR - 1] = true;
 	values[ANUM_STATE_LEAVES - 1] = oid_list_array(sink->leaves);
 	values[ANUM_STATE_ATTACHED - 1] = oid_list_array(sink->attached);
+	values[ANUM_STATE_DEFINITION - 1] = Int64GetDatum(sink->built_definition);
 
 	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 	if (old == NULL)

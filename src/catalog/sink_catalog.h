@@ -27,6 +27,9 @@ extern Sink *sink_catalog_read(Oid relid, Snapshot snapshot);
 /* Is there any sink in this database? */
 extern bool sink_catalog_any(void);
 
+/* Is there a catalogue in this database, laid out as this library knows it? */
+extern bool sink_catalog_is_ours(void);
+
 /* An error if one of these partitions of a source is a sink. */
 extern void sink_catalog_refuse_partitions(List *relids);
 

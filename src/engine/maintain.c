@@ -401,6 +401,7 @@ fill_sink(Sink *sink, Batch *batch, const Partitions *partitions)
 
 	batch->filling = true;
 	partitions_note(sink, partitions);
+	sink->built_definition = sink->definition;
 	if (backfill_start(sink, batch->snapshot))
 	{
 		if (backfill_is_running(sink->relid))
@@ -444,6 +445,7 @@ static bool
 needs_fill(Sink *sink, Batch *batch)
 {
 	return sink->state != SINK_LIVE || sink->built_generation != sink->generation ||
+		sink->built_definition != sink->definition ||
 		batch->all_anew || list_member_oid(batch->unknown, sink->relid) ||
 		!run_is_possible(sink);
 }
