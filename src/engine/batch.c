@@ -107,6 +107,7 @@ start_decoder(void)
 	if (stored.held_back != NULL)
 		pfree(stored.held_back);
 	progress_load(&stored, MyWorkerSlot);
+	maintain_save_counters();
 	MemoryContextSwitchTo(oldcontext);
 	all_anew = !stored.valid;
 	confirm_lsn = InvalidXLogRecPtr;
@@ -341,6 +342,7 @@ batch_run(BatchOutcome *outcome)
 	memset(outcome, 0, sizeof(BatchOutcome));
 	memset(batch, 0, sizeof(Batch));
 	can_give_back = false;
+	maintain_save_counters();
 	watchdog_start();
 	backfill_before_snapshot();
 	partitions_before_snapshot();
@@ -387,6 +389,7 @@ batch_abandon(bool retry)
 		/* the same changes again, and without reading the log again */
 		can_give_back = false;
 		change_set_destroy(current.emitted);
+		maintain_restore_counters();
 		decoder_give_back(&current.part);
 		backfill_aborted();
 		return;

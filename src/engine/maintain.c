@@ -41,6 +41,13 @@
 
 Oid			maintain_current_sink = InvalidOid;
 
+static struct
+{
+	Oid			relid;
+	int64		rows;
+	int64		changes;
+}			saved_counters[FRESHET_MAX_SINK_STATS];
+
 void
 maintain_set_interest(List *sinks)
 {
@@ -585,6 +592,35 @@ maintain_sinks(Batch *batch)
 	}
 
 	partitions_check(batch->sinks);
+}
+
+/* Nobody else writes them, so that reading needs no lock. */
+void
+maintain_save_counters(void)
+{
+	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
+	{
+		const SinkStats *stats = &MyWorkerSlot->sinks[i];
+
+		saved_counters[i].relid = stats->relid;
+		saved_counters[i].rows = stats->rows;
+		saved_counters[i].changes = stats->changes;
+	}
+}
+
+void
+maintain_restore_counters(void)
+{
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
+	{
+		SinkStats  *stats = &MyWorkerSlot->sinks[i];
+		bool		known = stats->relid == saved_counters[i].relid;
+
+		stats->rows = known ? saved_counters[i].rows : 0;
+		stats->changes = known ? saved_counters[i].changes : 0;
+	}
+	SpinLockRelease(&MyWorkerSlot->mutex);
 }
 
 void
