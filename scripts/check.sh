@@ -155,13 +155,27 @@ regress_suite() {
 	count "$suite" "$ok" "$bad"
 }
 
-# The structure of the sources, before anything is run.
+# The structure of the sources, and what the library exports.
 house_suite() {
+	local ok=0 bad=0 foreign
+
 	if perl "$ROOT/scripts/check_rooms.pl" "$ROOT/src"; then
-		count house 1 0
+		ok=$((ok + 1))
 	else
-		count house 0 1
+		bad=$((bad + 1))
 	fi
+
+	# what other libraries of the process could take for their own
+	foreign=$(nm -D --defined-only "$ROOT/freshet.so" | awk '{ print $NF }' |
+		grep -v -x -E 'Pg_magic_func|_PG_init|_PG_output_plugin_init|(pg_finfo_)?freshet_.*' || true)
+	if [ -z "$foreign" ]; then
+		say "ok     exported symbols"
+		ok=$((ok + 1))
+	else
+		say "not ok exported symbols:" $foreign
+		bad=$((bad + 1))
+	fi
+	count house $ok $bad
 }
 
 # Every example is a script that ends in an error unless its sinks come out
@@ -258,6 +272,7 @@ pgxs=$("$PG_CONFIG" --pgxs)
 tests=${pgxs%/makefiles/pgxs.mk}/test
 
 say "Building for $("$PG_CONFIG" --version)"
+WERROR=${WERROR--Werror}
 build
 
 work=$(mktemp -d "$(temp_base)/freshet-check.XXXXXX")

@@ -143,7 +143,8 @@ temp_base() {
 # ---------------------------------------------------------------------------
 
 build() {
-	make -C "$ROOT" --no-print-directory -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" all
+	make -C "$ROOT" --no-print-directory -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" \
+		WERROR="${WERROR-}" all
 }
 
 # make_stage DIR: installs freshet into a private copy of PostgreSQL under
