@@ -35,6 +35,8 @@
 /* Names that no column of a sink may have, for bookkeeping, begin with this. */
 #define FRESHET_COLUMN_PREFIX	"_freshet_"
 #define FRESHET_SINK_TRIGGER	"_freshet_refuse_write"
+/* An index by this name, and more, is what a sink with long keys has: long_key.c. */
+#define FRESHET_LONG_KEY_INDEX	"_freshet_long_key"
 
 /* What finds rows without a key, and how many columns of them it looks at. */
 #define FRESHET_ROW_HASH	"row_hash"

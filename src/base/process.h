@@ -67,6 +67,9 @@ extern bool process_take_retry(void);
 /* Would the same batch fail again in the same way? */
 extern bool process_error_is_lasting(int sqlerrcode);
 
+/* A key of a sink does not fit its index; lasting, until that is replaced. */
+#define ERRCODE_FRESHET_LONG_KEY	MAKE_SQLSTATE('X', 'F', '0', '0', '1')
+
 /* Settings of a session that maintains sinks. */
 extern void process_set_session(void);
 

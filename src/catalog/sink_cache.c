@@ -459,6 +459,27 @@ check_guards(const Sink *sink)
 	table_close(rel, NoLock);
 }
 
+/* Has the index on the sink's key been replaced?  See maintain/long_key.c. */
+static bool
+has_long_keys(Oid relid)
+{
+	Relation	rel = try_table_open(relid, AccessShareLock);
+	bool		result = false;
+	ListCell   *lc;
+
+	if (rel == NULL)
+		process_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		char	   *name = get_rel_name(lfirst_oid(lc));
+
+		result |= name != NULL && strncmp(name, FRESHET_LONG_KEY_INDEX,
+										  strlen(FRESHET_LONG_KEY_INDEX)) == 0;
+	}
+	table_close(rel, NoLock);
+	return result;
+}
+
 /*
  * Making a plan folds constants, that is, it runs functions; hence the
  * sandbox, which the caller must not be in.
@@ -495,6 +516,11 @@ sink_make_plan(Sink *sink)
 		process_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
 	sink->definition = sink_guard_definition_hash(sink->viewid);
 	sink->plan = make_plan(sink, query);
+	if (sink->plan->shape == SHAPE_ROLLUP && has_long_keys(sink->relid))
+	{
+		sink->plan->part.rollup.long_keys = true;
+		sink->plan->part.rollup.keeps_states = true;
+	}
 	sink->run_anew = sink->strategy == STRATEGY_REFRESH;
 	source_check_all(sink->plan, sink->owner);
 	check_columns(sink);

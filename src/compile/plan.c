@@ -74,6 +74,13 @@ plan_shows_keys(const SinkPlan *plan)
 	return true;
 }
 
+bool
+plan_has_key_index(const SinkPlan *plan)
+{
+	return plan_shows_keys(plan) &&
+		!(plan->shape == SHAPE_ROLLUP && plan_rollup(plan)->long_keys);
+}
+
 int
 plan_find_source(const SinkPlan *plan, Oid relid)
 {

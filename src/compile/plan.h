@@ -188,6 +188,7 @@ typedef struct RollupPlan
 	bool		keeps_states;	/* the columns do not hold all of a group: its
 								 * keys, the number of its rows, the states of
 								 * its aggregates; it is kept beside the sink */
+	bool		long_keys;		/* there is no index on the keys: see long_key.c */
 } RollupPlan;
 
 /* ... and a wide view. */
@@ -278,6 +279,9 @@ extern const char *plan_kind(const SinkPlan *plan);
 
 /* Are all keys among the columns? */
 extern bool plan_shows_keys(const SinkPlan *plan);
+
+/* And has the sink an index on them, by which a row is found? */
+extern bool plan_has_key_index(const SinkPlan *plan);
 
 /* The index of a relation among the sources, or -1. */
 extern int	plan_find_source(const SinkPlan *plan, Oid relid);

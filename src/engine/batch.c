@@ -437,6 +437,12 @@ batch_settle_troubles(void)
 
 			if (sink->relid != relid)
 				continue;
+			if (step == TROUBLE_LONG_KEY)
+			{
+				backfill_cancel(sink);
+				run_replace_key_index(relid);
+				break;
+			}
 			if (step == TROUBLE_FILL)
 				sink->built_generation = 0;
 			backfill_cancel(sink);

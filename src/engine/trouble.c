@@ -102,6 +102,12 @@ trouble_note(Oid relid, int sqlerrcode, const char *message, bool filling, bool 
 	trouble->message = pstrdup(message);
 	MemoryContextSwitchTo(oldcontext);
 
+	/* that is not the query's fault, and has a remedy */
+	if (sqlerrcode == ERRCODE_FRESHET_LONG_KEY)
+	{
+		trouble->step = TROUBLE_LONG_KEY;
+		return;
+	}
 	if (filling || trouble->filling)
 	{
 		trouble->filling = true;

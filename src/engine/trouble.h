@@ -16,6 +16,7 @@
 typedef enum TroubleStep
 {
 	TROUBLE_NOTHING,			/* the batch is tried again */
+	TROUBLE_LONG_KEY,			/* the index on its key is replaced */
 	TROUBLE_FILL,				/* the sink is set building, to be filled */
 	TROUBLE_FAIL				/* the sink is set failed */
 } TroubleStep;

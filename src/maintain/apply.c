@@ -23,6 +23,7 @@
  */
 #include "base/freshet.h"
 
+#include "access/detoast.h"
 #include "access/heapam.h"
 #include "access/heaptoast.h"
 #include "access/nbtree.h"
@@ -47,6 +48,9 @@
 #include "apply.h"
 #include "base/process.h"
 #include "feed.h"
+
+/* Of all keys together, uncompressed; an entry may have 2704 bytes. */
+#define KEY_LENGTH_LIMIT	2000
 
 /*
  * Does the index serve to find a row by the keys of the plan?  Its columns
@@ -119,7 +123,7 @@ open_key_index(SinkWriter *writer)
 
 	writer->key_index = NULL;
 	writer->by_hash = writer->sink->plan->shape == SHAPE_BAG;
-	if ((nkeys == 0 && !writer->by_hash) || !plan_shows_keys(writer->sink->plan))
+	if ((nkeys == 0 && !writer->by_hash) || !plan_has_key_index(writer->sink->plan))
 		return;
 
 	writer->key_order = palloc(nkeys * sizeof(int));
@@ -499,9 +503,38 @@ check_written(SinkWriter *writer, const Datum *values, const bool *nulls)
 		trigger_interferes(writer);
 }
 
+/*
+ * The keys of a rollup are whatever the query groups by, and may be longer
+ * than an entry of a btree index.
+ */
+static void
+check_key_length(SinkWriter *writer, const Datum *values, const bool *nulls)
+{
+	SinkPlan   *plan = writer->sink->plan;
+	Size		length = 0;
+
+	if (writer->key_index == NULL || plan->shape != SHAPE_ROLLUP)
+		return;
+	for (int i = 0; i < plan->nkeys; i++)
+	{
+		int			column = plan->keys[i].column;
+
+		if (!nulls[column] &&
+			TupleDescAttr(RelationGetDescr(writer->rel), writer->attnos[column] - 1)->attlen == -1)
+			length += toast_raw_datum_size(values[column]);
+	}
+	if (length > KEY_LENGTH_LIMIT)
+		ereport(ERROR,
+				(errcode(ERRCODE_FRESHET_LONG_KEY),
+				 errmsg("a key is too long for the index on the key of sink \"%s\"",
+						RelationGetRelationName(writer->rel)),
+				 errdetail("The index is replaced, and the sink filled anew.")));
+}
+
 ItemPointerData
 writer_insert(SinkWriter *writer, const Datum *values, const bool *nulls)
 {
+	check_key_length(writer, values, nulls);
 	fill_new_slot(writer, values, nulls, NULL);
 	ExecSimpleRelationInsert(writer->result_rel, writer->estate, writer->new_slot);
 	if (has_trigger(writer, trig_insert_before_row))
@@ -538,6 +571,7 @@ writer_update(SinkWriter *writer, const Datum *values, const bool *nulls)
 	if (row_is_same(writer, values, nulls))
 		return writer->old_slot->tts_tid;
 
+	check_key_length(writer, values, nulls);
 	fill_new_slot(writer, values, nulls, writer->old_slot);
 	EvalPlanQualSetSlot(&writer->epqstate, writer->new_slot);
 	ExecSimpleRelationUpdate(writer->result_rel, writer->estate, &writer->epqstate,

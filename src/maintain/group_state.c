@@ -193,7 +193,7 @@ group_states_ready(const Sink *sink)
 
 	if (!OidIsValid(relid) || !columns_fit(relid, sink->plan))
 		return false;
-	return plan_shows_keys(sink->plan) || rows_are_in_place(sink, relid);
+	return plan_has_key_index(sink->plan) || rows_are_in_place(sink, relid);
 }
 
 static void

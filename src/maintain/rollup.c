@@ -497,7 +497,7 @@ fetch_row(Rollup *rollup, RollupGroup *group, TupleTableSlot *keys)
 	if (ItemPointerIsValid(&group->place.row) && writer_fetch(writer, &group->place.row) &&
 		(keys == NULL || writer_has_keys(writer, keys->tts_values, keys->tts_isnull)))
 		return;
-	if (rollup->keeps_states && plan_shows_keys(rollup->plan) &&
+	if (rollup->keeps_states && plan_has_key_index(rollup->plan) &&
 		writer_find(writer, keys ? keys->tts_values : NULL, keys ? keys->tts_isnull : NULL))
 		return;
 	ereport(ERROR,

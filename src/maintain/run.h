@@ -60,6 +60,12 @@ extern void run_set_counted(Run *run, List *counted);
 /* Can the sink, whose plan is made, be maintained as it is?  Else it must be filled. */
 extern bool run_is_possible(const Sink *sink);
 
+/*
+ * After ERRCODE_FRESHET_LONG_KEY: replace the index on the key of a rollup, in a
+ * transaction of its own.  The sink is not possible then, and so filled.
+ */
+extern void run_replace_key_index(Oid sink_relid);
+
 /* Drop what was kept beside a sink that is gone. */
 extern void run_drop_leavings(Oid sink_relid);
 
