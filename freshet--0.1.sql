@@ -83,19 +83,27 @@ CREATE TABLE freshet.applied (
 	held_back xid[] NOT NULL DEFAULT '{}',
 	relids oid[] NOT NULL DEFAULT '{}',
 	rows bigint[] NOT NULL DEFAULT '{}',
-	changes bigint[] NOT NULL DEFAULT '{}'
+	changes bigint[] NOT NULL DEFAULT '{}',
+	timeline bigint NOT NULL,
+	confirmable pg_lsn NOT NULL,
+	restart_lsn pg_lsn NOT NULL,
+	catalog_xmin xid NOT NULL
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE freshet.applied IS 'what the worker has applied, one row; written by the worker alone, in the transaction of each batch';
 COMMENT ON COLUMN freshet.applied.id IS 'true: there is one row at most';
 COMMENT ON COLUMN freshet.applied.slot_name IS 'the replication slot';
 COMMENT ON COLUMN freshet.applied.system_identifier IS 'the server that the row is about';
 COMMENT ON COLUMN freshet.applied.dboid IS 'the database that the row is about';
-COMMENT ON COLUMN freshet.applied.lsn IS 'the log is applied up to here, but for the transactions held back';
+COMMENT ON COLUMN freshet.applied.lsn IS 'the log is applied up to here, but for the transactions held back; 0/0: nothing is';
 COMMENT ON COLUMN freshet.applied.commit_time IS 'commit time of the newest transaction applied';
 COMMENT ON COLUMN freshet.applied.held_back IS 'transactions committed before lsn and not applied yet';
 COMMENT ON COLUMN freshet.applied.relids IS 'sinks that the two following columns are about';
 COMMENT ON COLUMN freshet.applied.rows IS 'rows of each sink';
 COMMENT ON COLUMN freshet.applied.changes IS 'source changes applied to each sink';
+COMMENT ON COLUMN freshet.applied.timeline IS 'the timeline of the log that the row is about';
+COMMENT ON COLUMN freshet.applied.confirmable IS 'freshet has not confirmed the slot beyond this';
+COMMENT ON COLUMN freshet.applied.restart_lsn IS 'the slot''s, or an earlier one';
+COMMENT ON COLUMN freshet.applied.catalog_xmin IS 'the slot''s, or an earlier one';
 
 REVOKE ALL ON freshet.sink, freshet.sink_state, freshet.applied FROM PUBLIC;
 
@@ -374,15 +382,25 @@ LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1;
 COMMENT ON FUNCTION freshet.worker_stats() IS
 'internal: the worker of this database; see freshet.worker';
 
--- freshet.applied may have come with a copy of another database, in which
--- case no sink is live before the worker has rebuilt it.
+CREATE FUNCTION freshet.maintenance(system_identifier bigint, timeline bigint,
+	OUT is_current boolean, OUT stopped boolean, OUT hint text)
+RETURNS record
+AS 'MODULE_PATHNAME', 'freshet_maintenance'
+LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.maintenance(bigint, bigint) IS
+'internal: is the progress that of this server, does anybody maintain the sinks, and what to do if not; see freshet.status';
+
+-- freshet.applied may have come with a copy of another database, or of the
+-- server, in which case no sink is live before the worker has rebuilt it.
 CREATE VIEW freshet.status AS
 SELECT s.relid AS sink,
 	s.kind,
 	s.strategy,
 	CASE
 		WHEN s.paused THEN 'paused'
-		WHEN st.relid IS NULL OR a.dboid IS NULL OR st.generation < s.generation THEN 'building'
+		WHEN st.relid IS NULL OR a.lsn IS NULL OR a.lsn = '0/0' OR NOT m.is_current OR
+			st.generation < s.generation THEN 'building'
+		WHEN m.stopped AND st.state <> 'failed' THEN 'stopped'
 		WHEN st.state = 'live' AND w.state = 'catching up' THEN 'catching up'
 		ELSE st.state
 	END AS state,
@@ -390,31 +408,40 @@ SELECT s.relid AS sink,
 	coalesce(x.changes, a.changes[array_position(a.relids, s.relid::oid)]) AS changes,
 	coalesce(x.rate, 0) AS changes_per_second,
 	CASE
-		WHEN NOT s.paused AND st.state = 'live' AND st.generation = s.generation THEN w.delay
+		WHEN NOT s.paused AND NOT m.stopped AND st.state = 'live' AND st.generation = s.generation
+		THEN w.delay
 	END AS delay,
 	coalesce(w.applied_lsn, a.lsn) AS applied_lsn,
 	CASE
 		WHEN pg_has_role(c.relowner, 'USAGE') OR pg_has_role('pg_read_all_stats', 'USAGE')
 		THEN st.error
-	END AS error
+	END AS error,
+	CASE
+		WHEN s.paused THEN 'Run freshet.resume_sink().'
+		WHEN m.stopped THEN m.hint
+		WHEN st.state = 'failed' AND st.generation = s.generation
+		THEN 'Mend the cause, then run freshet.rebuild_sink().'
+	END AS hint
 FROM freshet.sink s
 	JOIN pg_class c ON c.oid = s.relid
 	LEFT JOIN freshet.sink_state st ON st.relid = s.relid::oid
 	LEFT JOIN freshet.sink_stats() x ON x.relid = s.relid::oid
 	LEFT JOIN freshet.worker_stats() w ON true
 	LEFT JOIN freshet.applied a
-		ON a.dboid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
+		ON a.dboid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+	CROSS JOIN LATERAL freshet.maintenance(a.system_identifier, a.timeline) m;
 COMMENT ON VIEW freshet.status IS 'the sinks of this database and how they do';
 COMMENT ON COLUMN freshet.status.sink IS 'the sink';
 COMMENT ON COLUMN freshet.status.kind IS 'rollup, copy, bag (a copy of rows without a key), wide view, query or history';
 COMMENT ON COLUMN freshet.status.strategy IS 'how it is maintained: delta, keyed or refresh';
-COMMENT ON COLUMN freshet.status.state IS 'building, live, catching up, paused or failed';
+COMMENT ON COLUMN freshet.status.state IS 'building, live, catching up, paused, failed, or stopped: nobody maintains it';
 COMMENT ON COLUMN freshet.status.rows IS 'rows of the sink';
 COMMENT ON COLUMN freshet.status.changes IS 'source changes applied since it was made';
 COMMENT ON COLUMN freshet.status.changes_per_second IS 'source changes applied, over the last seconds';
 COMMENT ON COLUMN freshet.status.delay IS 'age of the newest commit applied; zero when nothing is left to apply';
 COMMENT ON COLUMN freshet.status.applied_lsn IS 'the log is applied up to here';
 COMMENT ON COLUMN freshet.status.error IS 'why the sink failed; for its owner and pg_read_all_stats';
+COMMENT ON COLUMN freshet.status.hint IS 'what to do, if it is not maintained';
 
 CREATE VIEW freshet.progress AS
 SELECT s.relid AS sink,
@@ -497,7 +524,7 @@ FROM pg_replication_slots s
 		ELSE pg_current_wal_lsn() END AS lsn) w
 WHERE s.slot_type = 'logical'
 	AND s.database = current_database()
-	AND s.slot_name <> 'freshet_' || s.datoid;
+	AND s.slot_name <> coalesce((SELECT a.slot_name FROM freshet.applied a WHERE a.dboid = s.datoid), 'freshet_' || s.datoid);
 COMMENT ON VIEW freshet.consumers IS 'the logical replication slots of this database but for freshet''s own: who reads its changes, and how far';
 COMMENT ON COLUMN freshet.consumers.slot_name IS 'the replication slot';
 COMMENT ON COLUMN freshet.consumers.plugin IS 'its output plugin; freshet is the change stream';

@@ -12,6 +12,7 @@
  */
 #include "base/freshet.h"
 
+#include "access/htup_details.h"
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "fmgr.h"
@@ -27,9 +28,13 @@
 
 PG_FUNCTION_INFO_V1(freshet_sink_stats);
 PG_FUNCTION_INFO_V1(freshet_worker_stats);
+PG_FUNCTION_INFO_V1(freshet_maintenance);
 
 /* A rate that has not been brought up to date for so long is zero. */
 #define RATE_VALID_US		(10 * USECS_PER_SEC)
+
+/* So many errors of the worker in a row, and it is not at it any more. */
+#define LASTING_ERRORS			2
 
 #define SINK_STATS_COLUMNS		8
 #define WORKER_STATS_COLUMNS	11
@@ -185,7 +190,11 @@ freshet_worker_stats(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	copy_figures(slot, &figures);
 
-	freshet_object_name(MyDatabaseId, name);
+	SpinLockAcquire(&slot->mutex);
+	strlcpy(name, slot->slot_name, NAMEDATALEN);
+	SpinLockRelease(&slot->mutex);
+	if (name[0] == '\0')
+		freshet_object_name(MyDatabaseId, name);
 	values[0] = Int32GetDatum(figures.pid);
 	nulls[0] = figures.pid == 0;
 	values[1] = CStringGetTextDatum(figures.pid == 0 ? "not running" :
@@ -216,4 +225,71 @@ freshet_worker_stats(PG_FUNCTION_ARGS)
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	return (Datum) 0;
+}
+
+/* Is a worker at it?  Else what to do, in *hint. */
+static bool
+is_maintained(const char **hint)
+{
+	WorkerSlot *slot = shmem_find_slot(MyDatabaseId);
+	bool		failing;
+
+	if (FreshetState == NULL)
+	{
+		*hint = "Put freshet into shared_preload_libraries, and restart the server.";
+		return false;
+	}
+	if (wal_level < WAL_LEVEL_LOGICAL)
+	{
+		*hint = "Set wal_level to logical, and restart the server.";
+		return false;
+	}
+	if (slot == NULL || !slot->wanted)
+	{
+		*hint = "The worker starts within seconds; else run freshet.rebuild_sink(), or raise "
+			"freshet.max_workers.";
+		return false;
+	}
+	if (slot->pid == 0)
+	{
+		*hint = "The worker is started again within seconds; else the server's log says why.";
+		return false;
+	}
+
+	SpinLockAcquire(&slot->mutex);
+	failing = slot->errors >= LASTING_ERRORS;
+	SpinLockRelease(&slot->mutex);
+	if (failing)
+		*hint = "The worker tries again and again; last_error in freshet.worker, and the server's "
+			"log, say why.";
+	return !failing;
+}
+
+/*
+ * maintenance(system_identifier bigint, timeline bigint) -> (is_current, stopped,
+ * hint)
+ *
+ * The sinks of a standby are maintained where it has them from.
+ */
+Datum
+freshet_maintenance(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Datum		values[3];
+	bool		nulls[3] = {0};
+	bool		standby = RecoveryInProgress();
+	const char *hint = NULL;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = BoolGetDatum(!PG_ARGISNULL(0) && !PG_ARGISNULL(1) &&
+							 PG_GETARG_INT64(0) == (int64) GetSystemIdentifier() &&
+							 (standby ||
+							  PG_GETARG_INT64(1) == (int64) GetWALInsertionTimeLine()));
+	values[1] = BoolGetDatum(!standby && !is_maintained(&hint));
+	if (hint != NULL)
+		values[2] = CStringGetTextDatum(hint);
+	else
+		nulls[2] = true;
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -120,6 +120,8 @@ reset_slot(WorkerSlot *slot)
 	SpinLockAcquire(&slot->mutex);
 	slot->latch = NULL;
 	slot->state = WORKER_STARTING;
+	slot->errors = 0;
+	slot->slot_name[0] = '\0';
 	slot->wait_requested = 0;
 	slot->wait_served = 0;
 	slot->applied_lsn = InvalidXLogRecPtr;

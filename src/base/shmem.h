@@ -103,6 +103,9 @@ typedef struct WorkerSlot
 	slock_t		mutex;			/* protects what follows */
 	Latch	   *latch;			/* the worker's, or NULL */
 	WorkerState state;
+	int			errors;			/* in a row, for which no sink is to blame; 0 after
+								 * a batch */
+	char		slot_name[NAMEDATALEN]; /* replication slot; empty at first */
 	uint64		wait_requested; /* tickets drawn by freshet.wait() */
 	uint64		wait_served;	/* tickets that an aligned batch has served */
 	XLogRecPtr	applied_lsn;

@@ -50,6 +50,7 @@
 #include "catalog/sink.h"
 #include "catalog/sink_catalog.h"
 #include "decoder.h"
+#include "log_slot.h"
 #include "maintain.h"
 #include "maintain/run.h"
 #include "partitions.h"
@@ -139,22 +140,23 @@ write_progress(Batch *batch)
 	stored.nheld_back = nheld;
 	stored.valid = true;
 	stored.lsn = batch->end;
+	stored.confirmable = batch->end;
+	if (nheld > 0)
+		stored.confirmable = Min(stored.confirmable, decoder_oldest_held_back());
+	log_slot_describe(&stored);
 	if (batch->newest_commit != 0)
 		stored.commit_time = batch->newest_commit;
 	progress_store(&stored, MyWorkerSlot);
 }
 
+/* No further than a progress row says: who finds the slot beyond it was robbed. */
 static void
-note_confirmable(Batch *batch, bool wrote)
+note_confirmable(bool wrote)
 {
-	XLogRecPtr	oldest = decoder_oldest_held_back();
-	XLogRecPtr	lsn = batch->end;
-
-	if (!XLogRecPtrIsInvalid(oldest) && oldest < lsn)
-		lsn = oldest;
-	confirm_lsn = lsn;
-	if (wrote)
-		confirm_commit_end = XactLastCommitEnd;
+	if (!wrote)
+		return;
+	confirm_lsn = stored.confirmable;
+	confirm_commit_end = XactLastCommitEnd;
 }
 
 void
@@ -364,7 +366,7 @@ batch_run(BatchOutcome *outcome)
 
 	if (verify && batch->aligned)
 		snapshot_offer_committed(MyWorkerSlot);
-	note_confirmable(batch, wrote);
+	note_confirmable(wrote);
 	publish(batch, ticket);
 	outcome->behind = !batch->aligned;
 	outcome->retry = batch->retry || batch->again;

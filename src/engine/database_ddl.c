@@ -35,6 +35,7 @@
 #include "replication/slot.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lwlock.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
@@ -179,22 +180,29 @@ set_stop(WorkerSlot *slot, Oid dboid, bool stop)
 	LWLockRelease(FreshetState->lock);
 }
 
-/* The slot is not released before the process leaves; DROP DATABASE minds. */
+/*
+ * The slot is not released before the process leaves; DROP DATABASE minds.  Its
+ * name may have a number at its end: see log_slot.c.
+ */
 static bool
 replication_slot_active(Oid dboid)
 {
 	char		name[NAMEDATALEN];
-	ReplicationSlot *slot;
 	bool		active = false;
 
 	freshet_object_name(dboid, name);
-	slot = SearchNamedReplicationSlot(name, true);
-	if (slot != NULL)
+	LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
+	for (int i = 0; i < max_replication_slots; i++)
 	{
+		ReplicationSlot *slot = &ReplicationSlotCtl->replication_slots[i];
+
+		if (!slot->in_use || strncmp(NameStr(slot->data.name), name, strlen(name)) != 0)
+			continue;
 		SpinLockAcquire(&slot->mutex);
-		active = slot->in_use && slot->active_pid != 0;
+		active |= slot->active_pid != 0 && slot->data.database == dboid;
 		SpinLockRelease(&slot->mutex);
 	}
+	LWLockRelease(ReplicationSlotControlLock);
 	return active;
 }
 

@@ -178,11 +178,10 @@ void
 decoder_start(XLogRecPtr applied, const TransactionId *held, int nheld)
 {
 	static bool callback_registered = false;
-	char		name[NAMEDATALEN];
 	HASHCTL		ctl;
 	MemoryContext oldcontext;
 
-	Assert(decoding == NULL && IsTransactionState());
+	Assert(decoding == NULL && MyReplicationSlot != NULL && IsTransactionState());
 
 	if (!callback_registered)
 	{
@@ -205,10 +204,6 @@ decoder_start(XLogRecPtr applied, const TransactionId *held, int nheld)
 	ctl.hcxt = decoder_context;
 	relations = hash_create("freshet decoded relations", 128, &ctl,
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-
-	log_slot_allow_plugin();
-	freshet_object_name(MyDatabaseId, name);
-	freshet_acquire_slot(name);
 
 	MemoryContextSwitchTo(TopMemoryContext);
 	decoding = CreateDecodingContext(InvalidXLogRecPtr, NIL, false,
@@ -237,9 +232,7 @@ decoder_stop(void)
 		decoding = NULL;
 		FreeDecodingContext(ctx);
 	}
-	if (MyReplicationSlot != NULL)
-		ReplicationSlotRelease();
-
+	log_slot_after_error();
 	change_set_destroy_all();
 	rewrites_forget();
 	held_back = NIL;

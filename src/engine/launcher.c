@@ -12,7 +12,8 @@
  * says the same.  It is set when a create_sink() commits, and once after the
  * server's start by the scout: a background worker that connects to some
  * database, for a process without one cannot open the catalogue of origins,
- * reads it, and ends.
+ * reads it, and ends.  The other databases are visited afterwards, one by one:
+ * pg_upgrade takes no origins along, and one that has sinks gets its own again.
  *
  * The launcher itself is connected to no database and starts no transaction
  * after its first.  It sleeps until its latch is set: by a create_sink(), by
@@ -33,6 +34,7 @@
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_replication_origin.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -48,8 +50,10 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/names.h"
 #include "base/process.h"
 #include "base/shmem.h"
+#include "catalog/sink_catalog.h"
 #include "launcher.h"
 
 #define RESTART_DELAY_MS	1000
@@ -57,10 +61,18 @@
 /* Given at preload, and so known to the launcher, which the postmaster forks. */
 static LauncherChore chore = NULL;
 
+/* Databases to which no scout has been sent yet, and the one that is on its way. */
+static List *left_to_scout = NIL;
+static BackgroundWorkerHandle *scout_handle = NULL;
+
 void
 launcher_register(LauncherChore given)
 {
 	BackgroundWorker worker;
+
+	/* the servers that pg_upgrade runs are its own */
+	if (IsBinaryUpgrade)
+		return;
 
 	chore = given;
 	memset(&worker, 0, sizeof(worker));
@@ -125,6 +137,23 @@ note_wanted_databases(void)
 		replorigin_drop_by_name(lfirst(lc), true, true);
 }
 
+/*
+ * Origins do not come along when a cluster is upgraded by pg_upgrade: make that
+ * of a database that has sinks.
+ */
+static void
+ensure_origin_of_this_database(void)
+{
+	char		name[NAMEDATALEN];
+
+	if (!OidIsValid(get_extension_oid("freshet", true)) || !sink_catalog_any())
+		return;
+	freshet_object_name(MyDatabaseId, name);
+	if (replorigin_by_name(name, true) == InvalidRepOriginId)
+		(void) replorigin_create(name);
+	(void) shmem_set_wanted(MyDatabaseId);
+}
+
 void
 freshet_scout_main(Datum main_arg)
 {
@@ -139,6 +168,13 @@ freshet_scout_main(Datum main_arg)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	FreshetState->scouted = true;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ensure_origin_of_this_database();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	shmem_wake_launcher();
 }
 
 void
@@ -187,22 +223,35 @@ databases_to_scout_from(void)
 	return result;
 }
 
+/* Send a scout to the first of the databases, which is left to be done if it cannot go. */
+static bool
+send_scout(void)
+{
+	BackgroundWorker worker;
+
+	launcher_init_worker(&worker, "freshet_scout_main", "freshet scout",
+						 linitial_oid(left_to_scout));
+	if (!RegisterDynamicBackgroundWorker(&worker, &scout_handle))
+	{
+		scout_handle = NULL;
+		return false;
+	}
+	left_to_scout = list_delete_first(left_to_scout);
+	return true;
+}
+
 /* Send scouts until one has come through. */
 static void
 scout(void)
 {
-	ListCell   *lc;
-
-	foreach(lc, databases_to_scout_from())
+	MemoryContextSwitchTo(TopMemoryContext);
+	left_to_scout = databases_to_scout_from();
+	while (left_to_scout != NIL)
 	{
-		BackgroundWorker worker;
-		BackgroundWorkerHandle *handle;
-
-		launcher_init_worker(&worker, "freshet_scout_main", "freshet scout", lfirst_oid(lc));
 		FreshetState->scouted = false;
-		if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+		if (!send_scout())
 			break;
-		if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
+		if (WaitForBackgroundWorkerShutdown(scout_handle) == BGWH_POSTMASTER_DIED)
 			proc_exit(1);
 		if (FreshetState->scouted)
 			return;
@@ -210,6 +259,25 @@ scout(void)
 	ereport(WARNING,
 			(errmsg("freshet could not find out which databases have sinks"),
 			 errhint("Raise max_worker_processes.")));
+}
+
+/*
+ * Go on with the other databases, one at a time, beside all else.  The end of a
+ * scout sets the latch.  Returns how long to sleep, in ms, or -1.
+ */
+static long
+scout_on(void)
+{
+	pid_t		pid;
+
+	if (scout_handle != NULL)
+	{
+		if (GetBackgroundWorkerPid(scout_handle, &pid) != BGWH_STOPPED)
+			return -1;
+		pfree(scout_handle);
+		scout_handle = NULL;
+	}
+	return left_to_scout == NIL || send_scout() ? -1 : RESTART_DELAY_MS;
 }
 
 static void
@@ -299,6 +367,9 @@ freshet_launcher_main(Datum main_arg)
 
 		sleep = start_missing_workers();
 		next_check = chore();
+		if (next_check >= 0)
+			sleep = sleep < 0 ? next_check : Min(sleep, next_check);
+		next_check = scout_on();
 		if (next_check >= 0)
 			sleep = sleep < 0 ? next_check : Min(sleep, next_check);
 		(void) WaitLatch(MyLatch,

@@ -10,22 +10,32 @@
 
 #include "postgres.h"
 
+#include "progress.h"
+
 /* Let this session load our output plugin, wherever the server restricts that. */
 extern void log_slot_allow_plugin(void);
 
-/* Is there a slot of this database that still has its log? */
-extern bool log_slot_is_usable(void);
-
 /*
- * Make the slot, in place of one that lost its log.  In a transaction of its
- * own that has not written.  Waits for the transactions that are running.
+ * Have the slot, and hold it until it is dropped or the process ends.  If it is
+ * not there, or does not go with the progress, it is made anew, which waits for
+ * the transactions that are running, and the progress begins anew.  Outside of
+ * a transaction; false if the extension is gone.
  */
-extern void log_slot_make(void);
+extern bool log_slot_ensure(void);
 
-/* Stop decoding and drop the slot, if there is one. */
+/* Note in the progress what it needs to know of the slot, which is held. */
+extern void log_slot_describe(Progress *progress);
+
+/* Drop the slot, of which nobody decodes, and begin anew.  As above. */
+extern void log_slot_give_up(void);
+
+/* Drop the slot, if there is one. */
 extern void log_slot_drop(void);
 
-/* Log that the slot keeps from being recycled, in bytes; 0 without a slot. */
+/* Leave no half-made slot behind. */
+extern void log_slot_after_error(void);
+
+/* Log that the slot, if it is held, keeps from being recycled, in bytes. */
 extern uint64 log_slot_lag(void);
 
 #endif							/* FRESHET_LOG_SLOT_H */

@@ -50,7 +50,10 @@ oid_array(Datum datum, int *n)
 	return (uint32 *) ARR_DATA_PTR(array);
 }
 
-/* Columns: lsn, commit_time, held_back, relids, rows, changes. */
+/*
+ * Columns: lsn, commit_time, held_back, relids, rows, changes, slot_name,
+ * confirmable, restart_lsn, catalog_xmin, valid.
+ */
 static void
 load_row(HeapTuple tuple, TupleDesc desc, Progress *progress, WorkerSlot *slot,
 		 MemoryContext context)
@@ -62,8 +65,14 @@ load_row(HeapTuple tuple, TupleDesc desc, Progress *progress, WorkerSlot *slot,
 	int64	   *changes;
 	int			n;
 
-	progress->valid = true;
+	progress->exists = true;
 	progress->lsn = DatumGetLSN(SPI_getbinval(tuple, desc, 1, &isnull));
+	strlcpy(progress->slot_name, NameStr(*DatumGetName(SPI_getbinval(tuple, desc, 7, &isnull))),
+			NAMEDATALEN);
+	progress->confirmable = DatumGetLSN(SPI_getbinval(tuple, desc, 8, &isnull));
+	progress->restart_lsn = DatumGetLSN(SPI_getbinval(tuple, desc, 9, &isnull));
+	progress->catalog_xmin = DatumGetTransactionId(SPI_getbinval(tuple, desc, 10, &isnull));
+	progress->valid = DatumGetBool(SPI_getbinval(tuple, desc, 11, &isnull));
 	value = SPI_getbinval(tuple, desc, 2, &isnull);
 	progress->commit_time = isnull ? 0 : DatumGetTimestampTz(value);
 
@@ -92,27 +101,29 @@ void
 progress_load(Progress *progress, WorkerSlot *slot)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Oid			argtypes[2] = {OIDOID, INT8OID};
-	Datum		args[2];
+	Oid			argtypes[3] = {OIDOID, INT8OID, INT8OID};
+	Datum		args[3];
 
 	memset(progress, 0, sizeof(Progress));
 	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
 		slot->sinks[i].rows = slot->sinks[i].changes = 0;
 	args[0] = ObjectIdGetDatum(MyDatabaseId);
 	args[1] = Int64GetDatum((int64) GetSystemIdentifier());
+	args[2] = Int64GetDatum((int64) GetWALInsertionTimeLine());
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT lsn, commit_time, held_back, relids, rows, changes "
-							  "FROM freshet.applied "
-							  "WHERE dboid = $1 AND system_identifier = $2",
-							  2, argtypes, args, NULL, true, 1) != SPI_OK_SELECT)
+	if (SPI_execute_with_args("SELECT lsn, commit_time, held_back, relids, rows, changes, "
+							  "slot_name, confirmable, restart_lsn, catalog_xmin, "
+							  "system_identifier = $2 AND timeline = $3 "
+							  "FROM freshet.applied WHERE dboid = $1",
+							  3, argtypes, args, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the progress of freshet");
 	if (SPI_processed > 0)
 		load_row(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, progress, slot, context);
 	SPI_finish();
 
 	/* a server that was put back in time has yet to write that far */
-	if (progress->valid && progress->lsn > GetXLogInsertRecPtr())
+	if (XLogRecPtrIsInvalid(progress->lsn) || progress->lsn > GetXLogInsertRecPtr())
 		progress->valid = false;
 }
 
@@ -132,10 +143,10 @@ void
 progress_store(const Progress *progress, WorkerSlot *slot)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			argtypes[9] = {NAMEOID, INT8OID, OIDOID, PG_LSNOID, TIMESTAMPTZOID,
-	XIDARRAYOID, OIDARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
-	Datum		args[9];
-	char		nulls[10] = "         ";
+	Oid			argtypes[13] = {NAMEOID, INT8OID, OIDOID, PG_LSNOID, TIMESTAMPTZOID,
+	XIDARRAYOID, OIDARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8OID, PG_LSNOID, PG_LSNOID, XIDOID};
+	Datum		args[13];
+	char		nulls[14] = "             ";
 	NameData	name;
 	Datum	   *values;
 	int			n = 0;
@@ -144,20 +155,24 @@ progress_store(const Progress *progress, WorkerSlot *slot)
 	if (plan == NULL)
 	{
 		plan = SPI_prepare("INSERT INTO freshet.applied AS a (slot_name, system_identifier, "
-						   "dboid, lsn, commit_time, held_back, relids, rows, changes) "
-						   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+						   "dboid, lsn, commit_time, held_back, relids, rows, changes, "
+						   "timeline, confirmable, restart_lsn, catalog_xmin) "
+						   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
 						   "ON CONFLICT (id) DO UPDATE SET slot_name = excluded.slot_name, "
 						   "system_identifier = excluded.system_identifier, "
 						   "dboid = excluded.dboid, lsn = excluded.lsn, "
 						   "commit_time = excluded.commit_time, "
 						   "held_back = excluded.held_back, relids = excluded.relids, "
-						   "rows = excluded.rows, changes = excluded.changes",
-						   9, argtypes);
+						   "rows = excluded.rows, changes = excluded.changes, "
+						   "timeline = excluded.timeline, confirmable = excluded.confirmable, "
+						   "restart_lsn = excluded.restart_lsn, "
+						   "catalog_xmin = excluded.catalog_xmin",
+						   13, argtypes);
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "could not prepare the writing of freshet's progress");
 	}
 
-	freshet_object_name(MyDatabaseId, NameStr(name));
+	namestrcpy(&name, progress->slot_name);
 	args[0] = NameGetDatum(&name);
 	args[1] = Int64GetDatum((int64) GetSystemIdentifier());
 	args[2] = ObjectIdGetDatum(MyDatabaseId);
@@ -191,6 +206,10 @@ progress_store(const Progress *progress, WorkerSlot *slot)
 			values[n++] = Int64GetDatum(slot->sinks[i].changes);
 	}
 	args[8] = make_array(INT8OID, 8, values, n);
+	args[9] = Int64GetDatum((int64) GetWALInsertionTimeLine());
+	args[10] = LSNGetDatum(progress->confirmable);
+	args[11] = LSNGetDatum(progress->restart_lsn);
+	args[12] = TransactionIdGetDatum(progress->catalog_xmin);
 
 	if (SPI_execute_plan(plan, args, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the progress of freshet");
@@ -198,11 +217,25 @@ progress_store(const Progress *progress, WorkerSlot *slot)
 }
 
 void
-progress_forget(void)
+progress_forget(const char *slot_name)
 {
+	Oid			argtypes[4] = {NAMEOID, INT8OID, OIDOID, INT8OID};
+	Datum		args[4];
+	NameData	name;
+
+	namestrcpy(&name, slot_name);
+	args[0] = NameGetDatum(&name);
+	args[1] = Int64GetDatum((int64) GetSystemIdentifier());
+	args[2] = ObjectIdGetDatum(MyDatabaseId);
+	args[3] = Int64GetDatum((int64) GetWALInsertionTimeLine());
+
 	SPI_connect();
-	if (SPI_execute("DELETE FROM freshet.applied", false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not delete the progress of freshet");
+	if (SPI_execute("DELETE FROM freshet.applied", false, 0) != SPI_OK_DELETE ||
+		SPI_execute_with_args("INSERT INTO freshet.applied (slot_name, system_identifier, "
+							  "dboid, timeline, lsn, confirmable, restart_lsn, catalog_xmin) "
+							  "VALUES ($1, $2, $3, $4, '0/0', '0/0', '0/0', '0')",
+							  4, argtypes, args, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not forget the progress of freshet");
 	SPI_finish();
 	ForceSyncCommit();
 }

@@ -17,17 +17,25 @@
 
 typedef struct Progress
 {
-	bool		valid;			/* written by the worker of this database */
+	bool		exists;			/* the row is of this database, */
+	bool		valid;			/* and of this server's log: lsn is what it says */
+	char		slot_name[NAMEDATALEN];
 	XLogRecPtr	lsn;
 	TimestampTz commit_time;
 	int			nheld_back;
 	TransactionId *held_back;
+
+	/* the slot when the row was written: it can be newer, but not older */
+	XLogRecPtr	confirmable;	/* it was never confirmed beyond this */
+	XLogRecPtr	restart_lsn;
+	TransactionId catalog_xmin;
 } Progress;
 
 /*
  * Read the row, in a transaction with an active snapshot; palloc'd.  The
  * counters of the sinks go to the worker's slot.  Not valid if there is none,
- * or if it came with a copy of another database or server.
+ * or if it came with a copy of another database or server, or from before this
+ * server was promoted.
  */
 extern void progress_load(Progress *progress, WorkerSlot *slot);
 
@@ -35,10 +43,10 @@ extern void progress_load(Progress *progress, WorkerSlot *slot);
 extern void progress_store(const Progress *progress, WorkerSlot *slot);
 
 /*
- * Delete it, durably: the slot that it is about is gone.  In a transaction of
- * its own.
+ * Begin anew, durably: nothing is applied, and the slot of this name, which is
+ * about to be made or dropped, is ours.  In a transaction of its own.
  */
-extern void progress_forget(void);
+extern void progress_forget(const char *slot_name);
 
 /*
  * Tell those who consume the changes of sinks from the log what they reflect:

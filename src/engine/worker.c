@@ -25,8 +25,7 @@
  *
  * "The log may not fill the disk": when the slot holds back more than
  * freshet.max_wal_lag, it is dropped and made anew, and all sinks are built
- * again.  The progress row is deleted first: a slot without one means that
- * everything has to be built.
+ * again.
  *
  *-------------------------------------------------------------------------
  */
@@ -173,35 +172,6 @@ give_up(void)
 	proc_exit(0);
 }
 
-/* See the head of this file. */
-static void
-ensure_slot(void)
-{
-	if (log_slot_is_usable())
-		return;
-
-	SpinLockAcquire(&MyWorkerSlot->mutex);
-	MyWorkerSlot->state = WORKER_STARTING;
-	SpinLockRelease(&MyWorkerSlot->mutex);
-
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (!OidIsValid(get_extension_oid("freshet", true)))
-	{
-		PopActiveSnapshot();
-		CommitTransactionCommand();
-		give_up();
-	}
-	progress_forget();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-
-	decoder_stop();
-	StartTransactionCommand();
-	log_slot_make();
-	CommitTransactionCommand();
-}
-
 static void
 check_wal_lag(void)
 {
@@ -223,12 +193,7 @@ check_wal_lag(void)
 			 errhint("If this comes back, raise freshet.max_wal_lag.")));
 	decoder_stop();
 	backfill_abandon();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	progress_forget();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	log_slot_drop();
+	log_slot_give_up();
 }
 
 /*
@@ -265,7 +230,10 @@ take_measures(const BatchFailure *failure, const ErrorData *error, bool retry, b
 	if (retry)
 		back_off(MIN_RETRY_MS, MAX_RETRY_MS);
 	else if (!OidIsValid(failure->sink))
+	{
+		MyWorkerSlot->errors++;
 		back_off(MIN_BACKOFF_MS, MAX_BACKOFF_MS);
+	}
 	else if (alarm)
 		trouble_note(failure->sink, error->sqlerrcode,
 					 "no row was dealt with for freshet.sink_timeout", failure->filling, true);
@@ -416,8 +384,10 @@ run_and_wait(void)
 	BatchOutcome outcome;
 	long		left;
 
-	ensure_slot();
+	if (!log_slot_ensure())
+		give_up();
 	batch_run(&outcome);
+	MyWorkerSlot->errors = 0;
 	backoff_ms = 0;
 	if (retry_noted)
 		note_error("");
