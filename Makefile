@@ -16,7 +16,7 @@
 # PostgreSQL nor a compiler yet, so they are scripts, and PGXS is read only
 # for the others.  (PGXS has a "check" of its own, which only refuses.)
 
-SCRIPT_TARGETS = setup check check-house check-regress check-isolation check-examples check-tap \
+SCRIPT_TARGETS = setup check check-house check-regress check-flushed check-isolation check-examples check-tap \
 	demo demo-stop
 
 ifneq ($(filter $(SCRIPT_TARGETS),$(MAKECMDGOALS)),)
@@ -33,9 +33,9 @@ setup:
 	@bash scripts/setup.sh
 
 check:
-	@bash scripts/check.sh house regress isolation examples tap
+	@bash scripts/check.sh house regress flushed isolation examples tap
 
-check-house check-regress check-isolation check-examples check-tap:
+check-house check-regress check-flushed check-isolation check-examples check-tap:
 	@bash scripts/check.sh $(patsubst check-%,%,$@)
 
 demo:

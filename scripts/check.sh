@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 #
 # check.sh SUITE...: builds freshet and runs its tests on private servers.
-# SUITE is house (the includes of src/), regress, isolation, examples or tap.
+# SUITE is house (the includes of src/), regress, flushed (some of regress, with the
+# worker's caches flushed at every chance), isolation, examples or tap.
 #
 # Everything that tests read and write is copied to a temporary directory, so
 # that they can run as another user than the one who owns the checkout.  The
@@ -19,6 +20,9 @@ set -euo pipefail
 clean_environment
 
 TIMEOUT=${CHECK_TIMEOUT:-400}
+
+# Tests in which tables change under the worker.
+FLUSHED='setup|ddl|partitions|transactions|truncate|wide_truncate|chain|bag|refresh'
 work=
 run=
 passed=0
@@ -122,10 +126,10 @@ scan_logs() {
 # regress_suite NAME PROGRAM TEST...: pg_regress or pg_isolation_regress on a
 # server of its own.
 regress_suite() {
-	local suite=$1 program=$2 dir=$run/$1 ok bad status=0
+	local suite=$1 program=$2 settings=${suite_settings-} dir=$run/$1 ok bad status=0
 	shift 2
 	make_private_dir "$dir"
-	server_start "$dir" "fsync = off" "max_prepared_transactions = 10"
+	server_start "$dir" "fsync = off" "max_prepared_transactions = 10" "$settings"
 	as_server mkdir "$dir/out"
 	(cd "$run/src" && as_server timeout -k 10 "$TIMEOUT" "$program" \
 		--bindir="$STAGE_BIN" --inputdir="$run/src" --outputdir="$dir/out" \
@@ -255,6 +259,7 @@ for suite in "$@"; do
 	case $suite in
 		house) if is_chosen house pl; then names_of[$suite]=house; else names_of[$suite]=; fi ;;
 		regress) names_of[$suite]=$(chosen sql sql) ;;
+		flushed) names_of[$suite]=$(chosen sql sql | grep -x -E "$FLUSHED" || true) ;;
 		isolation) names_of[$suite]=$(chosen specs spec) ;;
 		examples) names_of[$suite]=$(chosen examples sql) ;;
 		tap) names_of[$suite]=$(chosen t pl) ;;
@@ -296,6 +301,10 @@ for suite in "$@"; do
 	case $suite in
 		house) house_suite ;;
 		regress) regress_suite regress "$tests/regress/pg_regress" "${names[@]}" ;;
+		flushed)
+			suite_settings="freshet.debug_flush_caches = on" \
+				regress_suite flushed "$tests/regress/pg_regress" "${names[@]}"
+			;;
 		isolation)
 			regress_suite isolation "$tests/isolation/pg_isolation_regress" "${names[@]}" ;;
 		examples) examples_suite "${names[@]}" ;;

@@ -24,6 +24,7 @@ int			freshet_max_fill_backlog = 10240;
 int			freshet_sink_timeout = 60000;
 double		freshet_refresh_cost_limit = 100000;
 bool		freshet_check_stream_privileges = true;
+bool		freshet_debug_flush_caches = false;
 
 void
 guc_define(void)
@@ -85,6 +86,14 @@ guc_define(void)
 							60000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("freshet.debug_flush_caches",
+							 "Flush the worker's catalogue caches at every record of the log.",
+							 "For tests: what relies on an entry of a cache is found out.",
+							 &freshet_debug_flush_caches,
+							 false,
+							 PGC_SIGHUP, GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL,
+							 NULL, NULL, NULL);
 
 	/* raising it is at the cost of all other sinks */
 	DefineCustomRealVariable("freshet.refresh_cost_limit",

@@ -14,6 +14,7 @@ extern int	freshet_work_mem;		/* kB: change sets, and groups */
 extern int	freshet_max_wal_lag;	/* MB; -1: no limit */
 extern int	freshet_max_workers;	/* databases with a worker */
 extern int	freshet_fill_threshold; /* MB: a larger source is filled by a second worker */
+extern bool freshet_debug_flush_caches; /* for tests, at every record of the log */
 extern bool freshet_check_stream_privileges;	/* consumers need SELECT */
 
 extern int	freshet_max_fill_backlog;	/* MB of changes kept for such a sink; -1: no limit */

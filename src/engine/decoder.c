@@ -57,6 +57,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "base/guc.h"
 #include "base/names.h"
 #include "base/process.h"
 #include "catalog/sink.h"
@@ -717,7 +718,8 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	 */
 	if (catalogs_changed)
 		catalogs_changed_upto = GetXLogInsertRecPtr();
-	flush_caches = decoding->reader->EndRecPtr < catalogs_changed_upto;
+	flush_caches = decoding->reader->EndRecPtr < catalogs_changed_upto ||
+		freshet_debug_flush_caches;
 	if (flush_caches)
 		InvalidateSystemCaches();
 	catalogs_changed = false;
@@ -737,6 +739,9 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 			rewrites_note_record(decoding->reader);
 		if (record != NULL)
 			LogicalDecodingProcessRecord(decoding, decoding->reader);
+
+		if (unlikely(freshet_debug_flush_caches))
+			InvalidateSystemCaches();
 
 		/* replay in a subtransaction leaves both changed */
 		CurrentResourceOwner = owner;
