@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/tuplesort.h"
 
+#include "base/process.h"
 #include "row_hash.h"
 #include "signed_rows.h"
 
@@ -156,7 +157,10 @@ signed_rows_get(SignedRows *rows, uint32 *hash, int *sign, Datum **values, bool 
 	TupleTableSlot *slot = rows->out;
 
 	if ((++rows->nread & 1023) == 0)
+	{
+		process_check_stop();
 		CHECK_FOR_INTERRUPTS();
+	}
 	if (!tuplesort_gettupleslot(rows->sort, true, false, slot, NULL))
 		return false;
 
