@@ -33,6 +33,7 @@
 
 #include "api.h"
 #include "base/process.h"
+#include "base/wait_events.h"
 #include "catalog/sink_catalog.h"
 
 /* How long to sleep before looking again at what nobody announces. */
@@ -164,10 +165,10 @@ wait_for_worker(TimestampTz deadline)
 		if (slot == NULL)
 		{
 			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
-							 PG_WAIT_EXTENSION);
+							 freshet_wait_event(WAIT_SINKS_FRESH));
 			ResetLatch(MyLatch);
 		}
-		else if (!ConditionVariableTimedSleep(&slot->cv, left, PG_WAIT_EXTENSION))
+		else if (!ConditionVariableTimedSleep(&slot->cv, left, freshet_wait_event(WAIT_SINKS_FRESH)))
 			continue;
 
 		/* the last sink may have been dropped, and the worker gone with it */
@@ -269,12 +270,12 @@ freshet_wait_sink(PG_FUNCTION_ARGS)
 			api_timeout_error("the sink to be live", slot);
 		if (slot != NULL)
 		{
-			(void) ConditionVariableTimedSleep(&slot->cv, left, PG_WAIT_EXTENSION);
+			(void) ConditionVariableTimedSleep(&slot->cv, left, freshet_wait_event(WAIT_SINKS_FRESH));
 			ConditionVariableCancelSleep();
 			continue;
 		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
-						 PG_WAIT_EXTENSION);
+						 freshet_wait_event(WAIT_SINKS_FRESH));
 		ResetLatch(MyLatch);
 	}
 }

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "exchange.h"
+#include "wait_events.h"
 
 VerifyPhase
 exchange_phase(WorkerSlot *slot, pid_t *pid)
@@ -67,7 +68,8 @@ exchange_sleep_while(WorkerSlot *slot, VerifyPhase phase, pid_t pid, long patien
 		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 		if (left <= 0)
 			break;
-		(void) ConditionVariableTimedSleep(&slot->cv, left, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(&slot->cv, left,
+										   freshet_wait_event(WAIT_SNAPSHOT_EXCHANGE));
 	}
 	ConditionVariableCancelSleep();
 	return now;

@@ -48,6 +48,7 @@
 #include "backfill.h"
 #include "base/guc.h"
 #include "base/process.h"
+#include "base/wait_events.h"
 #include "launcher.h"
 #include "maintain/change_set.h"
 #include "maintain/run.h"
@@ -300,7 +301,8 @@ wait_for_filler(void)
 		process_check_stop();
 		if (filler_has_stopped() || GetCurrentTimestamp() > deadline)
 			break;
-		(void) ConditionVariableTimedSleep(&MyWorkerSlot->cv, 100, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(&MyWorkerSlot->cv, 100,
+										   freshet_wait_event(WAIT_FILLER_START));
 	}
 	ConditionVariableCancelSleep();
 	return get_task() != FILL_TASK_OFFERED;

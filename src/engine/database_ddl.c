@@ -43,6 +43,7 @@
 
 #include "base/names.h"
 #include "base/shmem.h"
+#include "base/wait_events.h"
 #include "database_ddl.h"
 
 #define WORKER_LEAVES_MS	30000
@@ -243,7 +244,7 @@ await_worker_gone(WorkerSlot *slot, Oid dboid)
 		if (GetCurrentTimestamp() >= deadline)
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
-						 PG_WAIT_EXTENSION);
+						 freshet_wait_event(WAIT_WORKER_LEAVE));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -53,6 +53,7 @@
 #include "base/names.h"
 #include "base/process.h"
 #include "base/shmem.h"
+#include "base/wait_events.h"
 #include "catalog/sink_catalog.h"
 #include "launcher.h"
 
@@ -374,6 +375,6 @@ freshet_launcher_main(Datum main_arg)
 			sleep = sleep < 0 ? next_check : Min(sleep, next_check);
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (sleep >= 0 ? WL_TIMEOUT : 0),
-						 sleep, PG_WAIT_EXTENSION);
+						 sleep, freshet_wait_event(WAIT_LAUNCHER_MAIN));
 	}
 }

@@ -55,12 +55,13 @@
 #include "base/guc.h"
 #include "base/names.h"
 #include "base/process.h"
+#include "base/wait_events.h"
 #include "batch.h"
 #include "catalog/sink.h"
 #include "decoder.h"
 #include "log_slot.h"
-#include "progress.h"
 #include "maintain.h"
+#include "progress.h"
 #include "snapshot_offer.h"
 #include "trouble.h"
 #include "watchdog.h"
@@ -314,7 +315,7 @@ static void
 sleep_on_latch(long timeout)
 {
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout,
-					 PG_WAIT_EXTENSION);
+					 freshet_wait_event(WAIT_WORKER_MAIN));
 	ResetLatch(MyLatch);
 	process_signals();
 }
