@@ -26,7 +26,7 @@ typedef enum SinkState
 /*
  * A sink as the worker knows it.  Everything hangs off "context", which is
  * deleted and made anew whenever the catalogue or a relation that the sink
- * names changes ("valid" turns false); run-time state that must outlive that
+ * names changes; run-time state that must outlive that
  * is in the catalogue, in shared memory or in the worker.
  */
 typedef struct Sink
