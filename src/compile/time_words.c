@@ -265,7 +265,7 @@ moves(Oid typid, const char *string)
 
 /* A string of the grammar, or NULL. */
 static const char *
-literal_text(const A_Const *literal)
+literal_text(A_Const *literal)
 {
 	if (literal->isnull || !IsA(&literal->val, String))
 		return NULL;
@@ -302,7 +302,7 @@ find_literal(const TimeWordsContext *ctx, int location)
 	while (low <= high)
 	{
 		int			middle = (low + high) / 2;
-		const A_Const *literal = list_nth(ctx->literals, middle);
+		A_Const    *literal = list_nth(ctx->literals, middle);
 
 		if (literal->location == location)
 			return literal_text(literal);
