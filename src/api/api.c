@@ -151,7 +151,7 @@ api_tie_definition(Oid relid, Oid viewid)
 }
 
 static Oid
-relation_owner(Oid relid)
+owner_of(Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid			owner;
@@ -167,8 +167,8 @@ relation_owner(Oid relid)
 void
 api_give_definition(Oid relid, Oid viewid)
 {
-	Oid			owner = relation_owner(relid);
-	Oid			view_owner = relation_owner(viewid);
+	Oid			owner = owner_of(relid);
+	Oid			view_owner = owner_of(viewid);
 
 	if (owner == view_owner || !OidIsValid(owner) || !OidIsValid(view_owner))
 		return;

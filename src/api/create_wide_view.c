@@ -32,7 +32,7 @@
 PG_FUNCTION_INFO_V1(freshet_create_wide_view);
 
 static void
-check_arguments(FunctionCallInfo fcinfo)
+check_wide_view_arguments(FunctionCallInfo fcinfo)
 {
 	static const char *const names[] = {"name", "root", "list of lookups"};
 
@@ -99,7 +99,7 @@ freshet_create_wide_view(PG_FUNCTION_ARGS)
 	bool		with_data = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
 	bool		create_indexes = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
 
-	check_arguments(fcinfo);
+	check_wide_view_arguments(fcinfo);
 
 	rv = sink_table_target(PG_GETARG_TEXT_PP(0));
 	root = wide_spec_parse(PG_GETARG_OID(1), text_to_cstring(PG_GETARG_TEXT_PP(2)));

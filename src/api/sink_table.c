@@ -191,7 +191,7 @@ make_hash_index(const char *name, const SinkPlan *plan)
  * The key; and old rows in the log for those who consume the sink's changes.
  */
 static void
-make_key(Oid relid, const SinkPlan *plan)
+make_sink_key(Oid relid, const SinkPlan *plan)
 {
 	char	   *name = names_relation(relid);
 	StringInfoData sql;
@@ -338,7 +338,7 @@ sink_table_create(RangeVar *rv, const SinkPlan *plan, Query *query, bool with_da
 
 	refuse_sinks_as_partitions(plan);
 	relid = make_table(rv, plan);
-	make_key(relid, plan);
+	make_sink_key(relid, plan);
 	viewid = make_definition(relid, query);
 	api_tie_definition(relid, viewid);
 	refuse_writes(relid);

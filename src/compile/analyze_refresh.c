@@ -54,7 +54,7 @@ refuse_parts(const Query *query)
 }
 
 static SourceUse *
-find_or_add_source(SinkPlan *plan, Oid relid)
+add_source_read(SinkPlan *plan, Oid relid)
 {
 	int			i = plan_find_source(plan, relid);
 
@@ -94,7 +94,7 @@ add_entry(const RangeTblEntry *rte, RefreshContext *ctx)
 	else
 	{
 		source_check_kind(rel, rte->inh);
-		(void) find_or_add_source(ctx->plan, rte->relid);
+		(void) add_source_read(ctx->plan, rte->relid);
 	}
 	table_close(rel, NoLock);
 }
@@ -128,7 +128,7 @@ use_column(const Var *var, RefreshContext *ctx)
 		REFUSE(psprintf("system column \"%s\"", get_rte_attribute_name(rte, var->varattno)),
 			   "Its value is not in the log: use ordinary columns.");
 
-	source = find_or_add_source(ctx->plan, rte->relid);
+	source = add_source_read(ctx->plan, rte->relid);
 	if (var->varattno > 0)
 		source->used_attrs = bms_add_member(source->used_attrs, var->varattno);
 	else

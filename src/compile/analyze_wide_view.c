@@ -306,7 +306,7 @@ read_lookup(SinkPlan *plan, const SubLink *sublink, const Level *up, int parent)
 
 /* The lateral query: columns of the table, and lookups. */
 static void
-read_columns(SinkPlan *plan, const Level *level)
+read_node_columns(SinkPlan *plan, const Level *level)
 {
 	const Query *query = rt_fetch(level->element, level->query->rtable)->subquery;
 	Level		inner = {.up = level, .query = query, .node = -1};
@@ -345,7 +345,7 @@ add_column(SinkPlan *plan, const TargetEntry *tle)
 }
 
 static void
-add_key(SinkPlan *plan, const TargetEntry *tle, const Level *level)
+add_root_key(SinkPlan *plan, const TargetEntry *tle, const Level *level)
 {
 	Var		   *var = (Var *) tle->expr;
 	KeyedNode  *root = &plan_wide_view(plan)->nodes[0];
@@ -454,7 +454,7 @@ read_root_targets(SinkPlan *plan, const Level *level)
 
 		EXPECT(!tle->resjunk, "the select list");
 		if (tle != document)
-			add_key(plan, tle, level);
+			add_root_key(plan, tle, level);
 	}
 	(void) add_column(plan, document);
 }
@@ -480,7 +480,7 @@ read_element(SinkPlan *plan, const Query *query, const Level *up, int parent)
 		read_conditions(plan, &level);
 		read_lookup_targets(plan, &level);
 	}
-	read_columns(plan, &level);
+	read_node_columns(plan, &level);
 }
 
 SinkPlan *

@@ -62,7 +62,7 @@ find_attno(const Wanted *wanted, AttrNumber attno)
 
 /* More columns than an index can have are of no use. */
 static void
-add_column(Wanted *wanted, AttrNumber attno, Oid collation)
+add_index_column(Wanted *wanted, AttrNumber attno, Oid collation)
 {
 	if (wanted->ncolumns == INDEX_MAX_KEYS || find_attno(wanted, attno) >= 0)
 		return;
@@ -218,7 +218,7 @@ own_side(const SinkPlan *plan, int n)
 
 	wanted->relid = plan_source_of(plan, n)->relid;
 	for (int i = 0; i < node->nrelated; i++)
-		add_column(wanted, node->related[i].attno, node->related[i].collation);
+		add_index_column(wanted, node->related[i].attno, node->related[i].collation);
 	wanted->purpose = psprintf("finding the rows of \"%s\" that belong to a row of \"%s\"",
 							   get_rel_name(wanted->relid),
 							   get_rel_name(plan_source_of(plan, node->parent)->relid));
@@ -243,7 +243,7 @@ outer_side(const SinkPlan *plan, int n)
 		const RelatedColumn *related = &node->related[i];
 
 		if (related->outer_node == innermost)
-			add_column(wanted, related->outer_attno, related->collation);
+			add_index_column(wanted, related->outer_attno, related->collation);
 	}
 	wanted->purpose = psprintf("finding the rows of \"%s\" that a row of \"%s\" belongs to",
 							   get_rel_name(wanted->relid),

@@ -26,7 +26,7 @@
  * would undo the first.)
  */
 static bool
-is_key_index(Relation rel, HeapTuple tuple)
+makes_unique(Relation rel, HeapTuple tuple)
 {
 	Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
 	oidvector  *opclasses;
@@ -77,7 +77,7 @@ table_keys(Relation rel)
 		if (!HeapTupleIsValid(tuple))
 			elog(ERROR, "cache lookup failed for index %u", indexid);
 		index = (Form_pg_index) GETSTRUCT(tuple);
-		if (is_key_index(rel, tuple))
+		if (makes_unique(rel, tuple))
 		{
 			for (int i = 0; i < index->indnkeyatts; i++)
 				key = lappend_int(key, index->indkey.values[i]);

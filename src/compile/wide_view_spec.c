@@ -248,7 +248,7 @@ path_text(List *path)
  */
 
 static Form_pg_attribute
-attribute(const WideNode *node, AttrNumber attno)
+find_attribute(const WideNode *node, AttrNumber attno)
 {
 	return TupleDescAttr(node->desc, attno - 1);
 }
@@ -256,7 +256,7 @@ attribute(const WideNode *node, AttrNumber attno)
 char *
 wide_column_name(const WideNode *node, AttrNumber attno)
 {
-	return NameStr(attribute(node, attno)->attname);
+	return NameStr(find_attribute(node, attno)->attname);
 }
 
 static AttrNumber
@@ -358,7 +358,7 @@ scan_order(const WideNode *node, const SpecString *string)
 	TypeCacheEntry *type;
 
 	order->attno = require_column(node, name, string->place);
-	type = lookup_type_cache(attribute(node, order->attno)->atttypid, TYPECACHE_LT_OPR);
+	type = lookup_type_cache(find_attribute(node, order->attno)->atttypid, TYPECACHE_LT_OPR);
 	if (!OidIsValid(type->lt_opr))
 		SPEC_ERROR(string->place, ERRCODE_UNDEFINED_FUNCTION,
 				   ("column \"%s\" of type %s cannot be sorted", name,
@@ -668,7 +668,7 @@ static void
 check_related_column(const WideNode *node, AttrNumber attno, const char *place)
 {
 #if PG_VERSION_NUM >= 180000
-	if (attribute(node, attno)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+	if (find_attribute(node, attno)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
 		SPEC_ERROR(place, ERRCODE_FEATURE_NOT_SUPPORTED,
 				   ("virtual generated column \"%s\" cannot relate a lookup",
 					wide_column_name(node, attno)),
@@ -688,8 +688,8 @@ make_related(HTAB *paths, const WideNode *node, const SpecPair *pair)
 	check_related_column(related->outer, related->outer_attno, pair->outer.place);
 	check_related_column(node, related->attno, pair->own.place);
 
-	own = attribute(node, related->attno);
-	outer = attribute(related->outer, related->outer_attno);
+	own = find_attribute(node, related->attno);
+	outer = find_attribute(related->outer, related->outer_attno);
 	related->eqop = find_equality(own->atttypid, outer->atttypid);
 	if (!OidIsValid(related->eqop))
 		SPEC_ERROR(pair->place, ERRCODE_DATATYPE_MISMATCH,

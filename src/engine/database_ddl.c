@@ -281,7 +281,7 @@ forget_database(Oid dboid)
 }
 
 static void
-xact_callback(XactEvent event, void *arg)
+database_ddl_xact_callback(XactEvent event, void *arg)
 {
 	WorkerSlot *slot;
 
@@ -373,5 +373,5 @@ database_ddl_install_hook(void)
 {
 	prev_ProcessUtility = ProcessUtility_hook;
 	ProcessUtility_hook = database_ddl_hook;
-	RegisterXactCallback(xact_callback, NULL);
+	RegisterXactCallback(database_ddl_xact_callback, NULL);
 }

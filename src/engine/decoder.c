@@ -318,7 +318,7 @@ make_layout(Relation rows_of, Relation identity_of, bool full)
 }
 
 static void
-add_target(DecodedRelation *entry, Relation rel, Oid source)
+add_decoded_target(DecodedRelation *entry, Relation rel, Oid source)
 {
 	DecodedTarget *target = palloc0(sizeof(DecodedTarget));
 	bool		full = rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL;
@@ -386,20 +386,20 @@ examine_relation(DecodedRelation *entry, Relation rel)
 	if (entry->rewrite)
 		examine_rewrite(entry, rel->rd_rel->relrewrite);
 	if (list_member_oid(interest, entry->relid))
-		add_target(entry, rel, entry->relid);
+		add_decoded_target(entry, rel, entry->relid);
 	if (rel->rd_rel->relispartition)
 	{
 		foreach(lc, get_partition_ancestors(entry->relid))
 		{
 			if (list_member_oid(interest, lfirst_oid(lc)))
-				add_target(entry, rel, lfirst_oid(lc));
+				add_decoded_target(entry, rel, lfirst_oid(lc));
 		}
 	}
 	MemoryContextSwitchTo(oldcontext);
 }
 
 static DecodedRelation *
-find_entry(Oid relid)
+find_decoded(Oid relid)
 {
 	bool		found;
 	DecodedRelation *entry = hash_search(relations, &relid, HASH_ENTER, &found);
@@ -420,7 +420,7 @@ lookup_relation(Relation rel)
 	DecodedRelation *entry = last_relation;
 
 	if (unlikely(entry == NULL || entry->relid != RelationGetRelid(rel)))
-		last_relation = entry = find_entry(RelationGetRelid(rel));
+		last_relation = entry = find_decoded(RelationGetRelid(rel));
 	if (unlikely(!entry->valid))
 		examine_relation(entry, rel);
 	return entry;
@@ -444,7 +444,7 @@ already_applied(ReorderBufferTXN *txn)
 }
 
 static void
-begin_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
+decoder_begin_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
 {
 	MemoryContext oldcontext;
 	HeldBack   *held;
@@ -479,7 +479,7 @@ begin_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
 }
 
 static void
-commit_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn)
+decoder_commit_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(change_context);
 
@@ -523,8 +523,8 @@ inline_values(HeapTuple new, HeapTuple old, TupleDesc desc)
 }
 
 static void
-change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation rel,
-		  ReorderBufferChange *change)
+decoder_change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation rel,
+				  ReorderBufferChange *change)
 {
 	DecodedRelation *entry;
 	MemoryContext oldcontext;
@@ -583,8 +583,8 @@ change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation rel,
  * nobody can name: the sinks over its root have to be computed again.
  */
 static void
-truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, int nrelations,
-			Relation rels[], ReorderBufferChange *change)
+decoder_truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, int nrelations,
+					Relation rels[], ReorderBufferChange *change)
 {
 	ListCell   *lc;
 
@@ -614,14 +614,14 @@ truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, int nrelations,
 /* The worker's own writes carry its origin, those of its filler the one for
  * what is not to be replicated. */
 static bool
-filter_by_origin_cb(LogicalDecodingContext *ctx, RepOriginId origin_id)
+decoder_filter_by_origin_cb(LogicalDecodingContext *ctx, RepOriginId origin_id)
 {
 	return origin_id != InvalidRepOriginId &&
 		(origin_id == replorigin_session_origin || origin_id == DoNotReplicateId);
 }
 
 static void
-startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *options, bool is_init)
+decoder_startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *options, bool is_init)
 {
 	options->output_type = OUTPUT_PLUGIN_BINARY_OUTPUT;
 	options->receive_rewrites = true;
@@ -630,12 +630,12 @@ startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *options, bool is_in
 void
 decoder_plugin_callbacks(OutputPluginCallbacks *cb)
 {
-	cb->startup_cb = startup_cb;
-	cb->begin_cb = begin_cb;
-	cb->change_cb = change_cb;
-	cb->truncate_cb = truncate_cb;
-	cb->commit_cb = commit_cb;
-	cb->filter_by_origin_cb = filter_by_origin_cb;
+	cb->startup_cb = decoder_startup_cb;
+	cb->begin_cb = decoder_begin_cb;
+	cb->change_cb = decoder_change_cb;
+	cb->truncate_cb = decoder_truncate_cb;
+	cb->commit_cb = decoder_commit_cb;
+	cb->filter_by_origin_cb = decoder_filter_by_origin_cb;
 }
 
 /*

@@ -52,6 +52,7 @@
 #include "catalog/pg_inherits.h"
 #include "common/hashfn.h"
 #include "storage/bufmgr.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -230,15 +231,6 @@ read_partitions(PartitionTree *tree, Oid parent, Oid attached, bool counted)
 	list_free(children);
 }
 
-static int
-compare_oids(const void *a, const void *b)
-{
-	Oid			x = *(const Oid *) a;
-	Oid			y = *(const Oid *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 static LeafSet *
 counted_leaves(List *all, int source)
 {
@@ -253,7 +245,7 @@ counted_leaves(List *all, int source)
 		if (partition->source == source && partition->leaf && partition->counted)
 			set->relids[set->n++] = partition->relid;
 	}
-	qsort(set->relids, set->n, sizeof(Oid), compare_oids);
+	qsort(set->relids, set->n, sizeof(Oid), oid_cmp);
 	return set;
 }
 
@@ -378,7 +370,7 @@ partitions_note(Sink *sink, const Partitions *partitions)
 }
 
 static void
-relation_changed(Datum arg, Oid relid)
+partition_changed(Datum arg, Oid relid)
 {
 	changes_noticed++;
 }
@@ -389,7 +381,7 @@ partitions_before_snapshot(void)
 	static bool registered = false;
 
 	if (!registered)
-		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		CacheRegisterRelcacheCallback(partition_changed, (Datum) 0);
 	registered = true;
 	noticed_before = changes_noticed;
 }

@@ -157,7 +157,7 @@ kind_fits(int kind, Oid type)
 }
 
 static AccumDesc *
-make_desc(FunctionCallInfo fcinfo)
+make_state_desc(FunctionCallInfo fcinfo)
 {
 	Oid			type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 1));
 	AccumDesc  *desc;
@@ -182,7 +182,7 @@ step_slow(FunctionCallInfo fcinfo, AccumState *state)
 	AccumDesc  *desc = fcinfo->flinfo->fn_extra;
 
 	if (desc == NULL)
-		desc = make_desc(fcinfo);
+		desc = make_state_desc(fcinfo);
 	if (state == NULL)
 	{
 		state = make_state(context, desc->kind);

@@ -79,7 +79,7 @@ bag_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 }
 
 static void
-forget_rows(Bag *bag)
+forget_bag(Bag *bag)
 {
 	if (bag->rows != NULL)
 		signed_rows_destroy(bag->rows);
@@ -91,7 +91,7 @@ bag_truncate(RowConsumer *consumer, int occurrence)
 {
 	Bag		   *bag = (Bag *) consumer;
 
-	forget_rows(bag);
+	forget_bag(bag);
 	bag->truncated = true;
 }
 
@@ -126,7 +126,7 @@ bag_close(RowConsumer *consumer, MaintainResult *result)
 	result->inserted = bag->writer->inserted;
 	result->updated = bag->writer->updated;
 	result->deleted = bag->writer->deleted;
-	forget_rows(bag);
+	forget_bag(bag);
 	writer_close(bag->writer);
 	row_eval_destroy(bag->eval);
 	MemoryContextDelete(bag->context);
@@ -194,7 +194,7 @@ bag_flush(RowConsumer *consumer)
 	if (bag->rows != NULL)
 		write_net_rows(bag);
 	writer_end(bag->writer);
-	forget_rows(bag);
+	forget_bag(bag);
 	MemoryContextSwitchTo(oldcontext);
 }
 
@@ -207,7 +207,7 @@ bag_fill(RowConsumer *consumer, SinkStats *stats)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 
-	forget_rows(bag);
+	forget_bag(bag);
 	bag->truncated = false;
 	bag->diff = row_diff_begin(bag->writer);
 	feed_table(bag->sink, plan_rows(bag->sink->plan)->occurrence, bag->leaves,

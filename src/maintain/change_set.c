@@ -402,7 +402,7 @@ reserve(ChangeList *list, Size len)
  * may have been altered.  So what is kept is a row of no type.
  */
 static inline void
-copy_row(char *data, const HeapTupleData *tuple)
+copy_tuple_bytes(char *data, const HeapTupleData *tuple)
 {
 	HeapTupleHeader header = (HeapTupleHeader) data;
 
@@ -428,9 +428,9 @@ change_list_add(ChangeList *list, ChangeKind kind, ChangeLayout *layout,
 	header->new_len = new_len;
 	data = (char *) header + MAXALIGN(sizeof(ChangeHeader));
 	if (old_len > 0)
-		copy_row(data, old);
+		copy_tuple_bytes(data, old);
 	if (new_len > 0)
-		copy_row(data + old_space, new);
+		copy_tuple_bytes(data + old_space, new);
 }
 
 void

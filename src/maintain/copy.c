@@ -122,7 +122,7 @@ copy_close(RowConsumer *consumer, MaintainResult *result)
 }
 
 static void
-forget_rows(Copy *copy)
+forget_netted(Copy *copy)
 {
 	ResetTupleHashTable(copy->groups.table);
 	MemoryContextReset(copy->row_context);
@@ -233,7 +233,7 @@ write_rows(Copy *copy)
 	if (!copy->fresh)
 		each_entry(copy, delete_entry);
 	each_entry(copy, write_entry);
-	forget_rows(copy);
+	forget_netted(copy);
 }
 
 static TupleTableSlot *
@@ -252,7 +252,7 @@ store_key(Copy *copy, const Datum *values, const bool *nulls)
 
 /* The rows in memory with the key of a row of the sink's columns, or NULL. */
 static CopyEntry *
-find_entry(Copy *copy, const Datum *values, const bool *nulls)
+find_netted(Copy *copy, const Datum *values, const bool *nulls)
 {
 	TupleHashEntry entry = LookupTupleHashEntry(copy->groups.table,
 												store_key(copy, values, nulls), NULL, NULL);
@@ -263,7 +263,7 @@ find_entry(Copy *copy, const Datum *values, const bool *nulls)
 
 /* Add or retract the row in eval's values. */
 static void
-net_row(Copy *copy, int sign)
+net_copied_row(Copy *copy, int sign)
 {
 	RowEval    *eval = copy->eval;
 	MemoryContext oldcontext;
@@ -336,7 +336,7 @@ begin_spilling(Copy *copy)
 }
 
 static void
-spill_list(Copy *copy, uint32 hash, int sign, List *rows)
+spill_netted(Copy *copy, uint32 hash, int sign, List *rows)
 {
 	TupleTableSlot *slot = copy->row_slot;
 	ListCell   *lc;
@@ -353,8 +353,8 @@ spill_list(Copy *copy, uint32 hash, int sign, List *rows)
 static void
 spill_entry(Copy *copy, CopyEntry *entry, TupleTableSlot *keys)
 {
-	spill_list(copy, entry->hash, -1, entry->retracted);
-	spill_list(copy, entry->hash, 1, entry->added);
+	spill_netted(copy, entry->hash, -1, entry->retracted);
+	spill_netted(copy, entry->hash, 1, entry->added);
 }
 
 /* Put the rows in memory, which are netted as far as that goes, aside. */
@@ -364,7 +364,7 @@ spill_rows(Copy *copy)
 	if (copy->spilled == NULL)
 		begin_spilling(copy);
 	each_entry(copy, spill_entry);
-	forget_rows(copy);
+	forget_netted(copy);
 }
 
 static void
@@ -383,7 +383,7 @@ write_spilled(Copy *copy)
 	{
 		ResetExprContext(copy->eval->econtext);
 		full = full || memory_full(copy);
-		if (full && find_entry(copy, values, nulls) == NULL)
+		if (full && find_netted(copy, values, nulls) == NULL)
 		{
 			write_rows(copy);
 			full = false;
@@ -392,7 +392,7 @@ write_spilled(Copy *copy)
 		memcpy(slot->tts_values, values, natts * sizeof(Datum));
 		memcpy(slot->tts_isnull, nulls, natts * sizeof(bool));
 		ExecStoreVirtualTuple(slot);
-		net_row(copy, sign);
+		net_copied_row(copy, sign);
 	}
 	write_rows(copy);
 	forget_spilled(copy);
@@ -409,7 +409,7 @@ copy_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 
 	row_eval_begin(copy->eval, slot);
 	while (row_eval_next(copy->eval))
-		net_row(copy, sign);
+		net_copied_row(copy, sign);
 
 	if (unlikely(memory_full(copy)))
 	{
@@ -426,7 +426,7 @@ copy_truncate(RowConsumer *consumer, int occurrence)
 {
 	Copy	   *copy = (Copy *) consumer;
 
-	forget_rows(copy);
+	forget_netted(copy);
 	forget_spilled(copy);
 	copy->truncated = true;
 }
@@ -450,7 +450,7 @@ delete_void_rows(Copy *copy)
 			copy->eval->values[column] = writer_old_value(writer, column,
 														  &copy->eval->nulls[column]);
 		}
-		entry = find_entry(copy, copy->eval->values, copy->eval->nulls);
+		entry = find_netted(copy, copy->eval->values, copy->eval->nulls);
 		ResetExprContext(copy->eval->econtext);
 		if (entry == NULL || entry->added == NIL)
 			writer_delete(writer);

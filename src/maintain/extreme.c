@@ -256,7 +256,7 @@ group_quals(const SinkPlan *plan, const bool *nulls, WindowKind window)
  * it.
  */
 static PlannedStmt *
-plan_query(const SinkPlan *plan, List *quals, bool probe)
+plan_extreme(const SinkPlan *plan, List *quals, bool probe)
 {
 	const RollupPlan *rollup = plan_rollup(plan);
 	List	   *tlist = NIL;
@@ -374,7 +374,7 @@ reads_others(Plan *plan, const bool *with_nulls)
 static PlannedStmt *
 plan_group_query(const SinkPlan *plan, const bool *nulls, WindowKind window)
 {
-	PlannedStmt *stmt = plan_query(plan, group_quals(plan, nulls, window), true);
+	PlannedStmt *stmt = plan_extreme(plan, group_quals(plan, nulls, window), true);
 	bool		with_nulls = window == WINDOW_NULL;
 	ListCell   *lc;
 
@@ -385,7 +385,7 @@ plan_group_query(const SinkPlan *plan, const bool *nulls, WindowKind window)
 	foreach(lc, stmt->subplans)
 	{
 		if (reads_others(lfirst(lc), &with_nulls))
-			return plan_query(plan, group_quals(plan, nulls, window), false);
+			return plan_extreme(plan, group_quals(plan, nulls, window), false);
 	}
 	return stmt;
 }
@@ -596,7 +596,7 @@ extreme_recompute(Rollup *rollup)
 	{
 		bool	   *nulls = palloc0((plan->nkeys + 1) * sizeof(bool));
 		PlannedStmt *one = plan_group_query(plan, nulls, WINDOW_FINITE);
-		PlannedStmt *whole = plan_query(plan, copyObject(plan_rows(plan)->quals), false);
+		PlannedStmt *whole = plan_extreme(plan, copyObject(plan_rows(plan)->quals), false);
 
 		if (one->planTree->total_cost * stale.n <= whole->planTree->total_cost || plan->nkeys == 0)
 		{

@@ -81,7 +81,7 @@ slot_filled_for(void)
 }
 
 static void
-count_rows(Oid sink, int rows)
+count_filling_rows(Oid sink, int rows)
 {
 	WorkerSlot *slot = slot_filled_for();
 	SinkStats  *stats = slot ? shmem_sink_stats(slot, sink, false) : NULL;
@@ -100,6 +100,6 @@ freshet_fill_watch(PG_FUNCTION_ARGS)
 	static uint32 rows = 0;
 
 	if (unlikely(++rows % WATCH_ROWS == 0))
-		count_rows(PG_GETARG_OID(0), WATCH_ROWS);
+		count_filling_rows(PG_GETARG_OID(0), WATCH_ROWS);
 	PG_RETURN_BOOL(true);
 }

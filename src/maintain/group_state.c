@@ -228,7 +228,7 @@ schema_owner(Oid nsp)
 
 /* No default privileges: nobody but the owner has any right on it. */
 static void
-make_table(const Sink *sink)
+make_state_table(const Sink *sink)
 {
 	Oid			nsp = get_namespace_oid(FRESHET_STAGE_SCHEMA, false);
 	char		name[NAMEDATALEN];
@@ -311,7 +311,7 @@ group_states_make(const Sink *sink)
 		process_lock_relation(relid, AccessExclusiveLock);
 		drop_table(relid);
 	}
-	make_table(sink);
+	make_state_table(sink);
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 }
 
@@ -448,7 +448,7 @@ find_by_keys(GroupStates *states, TupleTableSlot *keys, uint32 hash)
 
 /* The only row there is. */
 static bool
-find_only_row(GroupStates *states)
+find_only_state(GroupStates *states)
 {
 	TableScanDesc scan = table_beginscan(states->rel, GetActiveSnapshot(), 0, NULL);
 	bool		found = table_scan_getnextslot(scan, ForwardScanDirection, states->slot);
@@ -481,7 +481,7 @@ group_states_find(GroupStates *states, TupleTableSlot *keys, GroupPlace *place, 
 	Datum		value;
 	bytea	   *bytes;
 
-	if (n == 0 ? !find_only_row(states) : !find_by_keys(states, keys, place->hash))
+	if (n == 0 ? !find_only_state(states) : !find_by_keys(states, keys, place->hash))
 		return false;
 
 	place->tid = states->slot->tts_tid;

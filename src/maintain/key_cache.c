@@ -238,7 +238,7 @@ place_for(KeyCache *cache, uint32 hash)
 }
 
 static void
-enlarge(KeyCache *cache)
+enlarge_cache(KeyCache *cache)
 {
 	CacheEntry *old = cache->entries;
 	uint32		old_size = cache->size;
@@ -260,7 +260,7 @@ key_cache_store(KeyCache *cache, KeyImage *group)
 	if (cache->len == 0)
 		return;
 	if (cache->used > cache->size / 8 * 5 && cache->size < MAX_ENTRIES)
-		enlarge(cache);
+		enlarge_cache(cache);
 
 	/* the group may have been here with other bits: that entry is void now */
 	group->len = cache->len;

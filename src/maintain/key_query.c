@@ -144,7 +144,7 @@ make_environment(const KeyRows *keys)
 }
 
 static void
-make_plan(KeyQuery *query, SizedPlan *plan, bool parallel, QueryEnvironment *env)
+plan_key_query(KeyQuery *query, SizedPlan *plan, bool parallel, QueryEnvironment *env)
 {
 	RawStmt    *raw = linitial_node(RawStmt, pg_parse_query(query->sql));
 	CachedPlanSource *source = CreateCachedPlan(raw, query->sql, CMDTAG_SELECT);
@@ -225,7 +225,7 @@ get_plan(KeyQuery *query, const char *sql, const KeyRows *keys, bool parallel,
 		query->sql = MemoryContextStrdup(query->context, sql);
 	}
 	if (plan->source == NULL)
-		make_plan(query, plan, parallel, env);
+		plan_key_query(query, plan, parallel, env);
 
 	result = GetCachedPlan(plan->source, NULL, CurrentResourceOwner, env);
 	/* one that was made anew may have been parsed again, too */
@@ -234,7 +234,7 @@ get_plan(KeyQuery *query, const char *sql, const KeyRows *keys, bool parallel,
 	{
 		ReleaseCachedPlan(result, CurrentResourceOwner);
 		drop_plan(plan);
-		make_plan(query, plan, parallel, env);
+		plan_key_query(query, plan, parallel, env);
 		result = GetCachedPlan(plan->source, NULL, CurrentResourceOwner, env);
 	}
 	if (plan->generation != plan->source->generation)

@@ -79,7 +79,7 @@ variant_keys_create(const SinkPlan *plan)
  * varlena are without the header, which has several forms.
  */
 static void
-make_image(VariantKeys *keys, const Datum *values, const bool *nulls)
+make_variant_image(VariantKeys *keys, const Datum *values, const bool *nulls)
 {
 	resetStringInfo(&keys->image);
 	for (int i = 0; i < keys->n; i++)
@@ -180,7 +180,7 @@ key_variants_count(VariantKeys *keys, KeyVariants **variants, const Datum *value
 
 	if (*variants == NULL)
 		*variants = make_variants();
-	make_image(keys, values, nulls);
+	make_variant_image(keys, values, nulls);
 	variant = find_variant(*variants, keys->image.data, keys->image.len);
 	if (variant != NULL && (sign > 0 || variant->count > 0 || (*variants)->others == 0))
 		variant->count += sign;
@@ -209,7 +209,7 @@ key_variants_prefer(VariantKeys *keys, KeyVariants *variants, const Datum *value
 	KeyVariant *variant;
 	KeyVariant	preferred;
 
-	make_image(keys, values, nulls);
+	make_variant_image(keys, values, nulls);
 	variant = find_variant(variants, keys->image.data, keys->image.len);
 	if (variant == NULL || variant->count <= 0)
 		return;

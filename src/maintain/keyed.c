@@ -86,7 +86,7 @@ key_set_desc(Keyed *keyed, KeySet *set)
 }
 
 static TupleTableSlot *
-store_key(KeySet *set, const Datum *values, const bool *nulls)
+put_related(KeySet *set, const Datum *values, const bool *nulls)
 {
 	TupleTableSlot *slot = set->groups.key_slot;
 
@@ -111,7 +111,7 @@ key_set_add(Keyed *keyed, KeySet *set, const Datum *values, const bool *nulls)
 
 	if (set->context == NULL)
 		make_set(keyed, set);
-	entry = LookupTupleHashEntry(set->groups.table, store_key(set, values, nulls), &isnew, &hash);
+	entry = LookupTupleHashEntry(set->groups.table, put_related(set, values, nulls), &isnew, &hash);
 	if (isnew)
 	{
 		*entry_flag(set, entry) = false;
@@ -129,7 +129,7 @@ key_set_flag(KeySet *set, const Datum *values, const bool *nulls)
 
 	if (set->count == 0)
 		return NULL;
-	entry = LookupTupleHashEntry(set->groups.table, store_key(set, values, nulls), NULL, &hash);
+	entry = LookupTupleHashEntry(set->groups.table, put_related(set, values, nulls), NULL, &hash);
 	return entry == NULL ? NULL : entry_flag(set, entry);
 }
 

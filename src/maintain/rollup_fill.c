@@ -76,7 +76,7 @@ accum_state_oid(void)
 
 /* Does the aggregate of the definition yield the whole state? */
 static bool
-result_is_state(const AggSpec *spec)
+yields_state(const AggSpec *spec)
 {
 	return spec->kind == AGG_COUNT_STAR || spec->kind == AGG_COUNT ||
 		spec->kind == AGG_MIN || spec->kind == AGG_MAX;
@@ -88,7 +88,7 @@ state_aggregate(const AggSpec *spec)
 	Oid			aggfnoid;
 	Const	   *kind;
 
-	if (result_is_state(spec))
+	if (yields_state(spec))
 		return source_query_aggregate(spec);
 
 	aggfnoid = accum_state_oid();
@@ -147,7 +147,7 @@ store_row(TupleTableSlot *slot, void *arg)
 
 /* Run the query; *desc is that of its rows. */
 static Tuplestorestate *
-run_query(Query *query, TupleDesc *desc)
+store_query_rows(Query *query, TupleDesc *desc)
 {
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
 	int			nestlevel = NewGUCNestLevel();
@@ -179,7 +179,7 @@ set_group(Rollup *rollup, RollupGroup *group, TupleTableSlot *slot)
 	{
 		Datum		value = slot_getattr(slot, column++, &isnull);
 
-		if (result_is_state(&rollup->aggs[i]))
+		if (yields_state(&rollup->aggs[i]))
 			accum_from_visible(&rollup->descs[i], &group->accums[i], value, isnull, group->rows);
 		else if (!isnull)
 		{
@@ -284,7 +284,7 @@ fill_by_query(Rollup *rollup)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	TupleDesc	desc;
-	Tuplestorestate *store = run_query(fill_query(rollup->sink), &desc);
+	Tuplestorestate *store = store_query_rows(fill_query(rollup->sink), &desc);
 
 	take_groups(rollup, store, desc);
 	tuplestore_end(store);

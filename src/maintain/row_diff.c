@@ -79,7 +79,7 @@ sorted_desc(const SinkPlan *plan)
 }
 
 static void
-begin_sort(RowDiff *diff, SortedRows *rows)
+begin_image_sort(RowDiff *diff, SortedRows *rows)
 {
 	AttrNumber	attno = HASH_ATTNO;
 	Oid			lt = lookup_type_cache(INT8OID, TYPECACHE_LT_OPR)->lt_opr;
@@ -104,7 +104,7 @@ row_diff_begin(SinkWriter *writer)
 											   ALLOCSET_SMALL_SIZES);
 	diff->group_context = AllocSetContextCreate(CurrentMemoryContext, "freshet rows of a hash",
 												ALLOCSET_SMALL_SIZES);
-	begin_sort(diff, &diff->wanted);
+	begin_image_sort(diff, &diff->wanted);
 	return diff;
 }
 
@@ -149,12 +149,12 @@ row_diff_add(RowDiff *diff, TupleTableSlot *slot)
 }
 
 static void
-sort_stored(RowDiff *diff)
+sort_sink_rows(RowDiff *diff)
 {
 	SinkWriter *writer = diff->writer;
 	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
 
-	begin_sort(diff, &diff->stored);
+	begin_image_sort(diff, &diff->stored);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, writer->old_slot))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -168,7 +168,7 @@ sort_stored(RowDiff *diff)
 }
 
 static void
-next_row(SortedRows *rows)
+next_of_side(SortedRows *rows)
 {
 	bool		isnull;
 
@@ -178,7 +178,7 @@ next_row(SortedRows *rows)
 }
 
 static bool
-same_row(RowDiff *diff, TupleTableSlot *a, TupleTableSlot *b)
+same_images(RowDiff *diff, TupleTableSlot *a, TupleTableSlot *b)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(diff->hash_context);
 	int			first = FIRST_ATTNO - 1;
@@ -217,10 +217,10 @@ merge_group(RowDiff *diff, uint64 hash)
 	List	   *stored = NIL;
 	ListCell   *lc;
 
-	for (; !diff->stored.at_end && diff->stored.hash == hash; next_row(&diff->stored))
+	for (; !diff->stored.at_end && diff->stored.hash == hash; next_of_side(&diff->stored))
 		stored = lappend(stored, ExecCopySlotMinimalTuple(diff->stored.slot));
 
-	for (; !diff->wanted.at_end && diff->wanted.hash == hash; next_row(&diff->wanted))
+	for (; !diff->wanted.at_end && diff->wanted.hash == hash; next_of_side(&diff->wanted))
 	{
 		bool		found = false;
 
@@ -229,7 +229,7 @@ merge_group(RowDiff *diff, uint64 hash)
 		for (int i = list_length(stored) - 1; !found && i >= 0; i--)
 		{
 			ExecStoreMinimalTuple(list_nth(stored, i), slot, false);
-			found = same_row(diff, diff->wanted.slot, slot);
+			found = same_images(diff, diff->wanted.slot, slot);
 			if (found)
 				stored = list_delete_nth_cell(stored, i);
 		}
@@ -265,12 +265,12 @@ void
 row_diff_write(RowDiff *diff)
 {
 	diff->inserts = tuplestore_begin_heap(false, false, Max(freshet_work_mem / 4, 64));
-	sort_stored(diff);
+	sort_sink_rows(diff);
 	tuplesort_performsort(diff->wanted.sort);
 	tuplesort_performsort(diff->stored.sort);
 
-	next_row(&diff->wanted);
-	next_row(&diff->stored);
+	next_of_side(&diff->wanted);
+	next_of_side(&diff->stored);
 	while (!diff->wanted.at_end || !diff->stored.at_end)
 	{
 		/* in the sort's order, which is that of signed numbers */
@@ -278,12 +278,12 @@ row_diff_write(RowDiff *diff)
 			(!diff->wanted.at_end && (int64) diff->wanted.hash < (int64) diff->stored.hash))
 		{
 			tuplestore_puttupleslot(diff->inserts, diff->wanted.slot);
-			next_row(&diff->wanted);
+			next_of_side(&diff->wanted);
 		}
 		else if (diff->wanted.at_end || diff->wanted.hash != diff->stored.hash)
 		{
 			delete_stored(diff, diff->stored.slot);
-			next_row(&diff->stored);
+			next_of_side(&diff->stored);
 		}
 		else
 			merge_group(diff, diff->wanted.hash);

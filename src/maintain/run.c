@@ -206,7 +206,7 @@ feed_together(List *runs, Oid relid, List *sets, Oid *blame)
  * sinks, as far as they share a sandbox.
  */
 static void
-feed_relation(List *runs, Oid relid, List *sets, Oid *blame)
+feed_runs_of(List *runs, Oid relid, List *sets, Oid *blame)
 {
 	List	   *left = NIL;
 	ListCell   *lc;
@@ -256,7 +256,7 @@ run_feed(List *runs, List *sets, Oid *blame)
 			if (list_member_oid(fed, relid))
 				continue;
 			fed = lappend_oid(fed, relid);
-			feed_relation(runs, relid, sets, blame);
+			feed_runs_of(runs, relid, sets, blame);
 		}
 	}
 	MemoryContextSwitchTo(oldcontext);

@@ -61,7 +61,7 @@ entries_size(void)
 }
 
 static void
-shmem_request(void)
+consumers_shmem_request(void)
 {
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
@@ -69,7 +69,7 @@ shmem_request(void)
 }
 
 static void
-shmem_startup(void)
+consumers_shmem_startup(void)
 {
 	bool		found;
 
@@ -86,9 +86,9 @@ void
 consumers_install_hooks(void)
 {
 	prev_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = shmem_request;
+	shmem_request_hook = consumers_shmem_request;
 	prev_shmem_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = shmem_startup;
+	shmem_startup_hook = consumers_shmem_startup;
 }
 
 void

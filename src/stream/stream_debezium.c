@@ -147,7 +147,7 @@ find_count(StreamState *state, StreamRelation *relation)
 }
 
 static void
-put_transaction(StringInfo out, StreamState *state, StreamRelation *relation)
+put_debezium_transaction(StringInfo out, StreamState *state, StreamRelation *relation)
 {
 	StreamCount *count;
 
@@ -192,7 +192,7 @@ put_event(StreamState *state, const StreamChange *change, StreamOperation operat
 	json_put_char(out, operation_codes[operation]);
 	json_put_literal(out, "\",\"ts_ms\":");
 	json_put_uint64(out, unix_ms(GetCurrentTimestamp()));
-	put_transaction(out, state, relation);
+	put_debezium_transaction(out, state, relation);
 	stream_end_line(state, change);
 }
 

@@ -74,7 +74,7 @@ forget_all(void)
 
 /* What is known of a partition also comes from the tables above it. */
 static void
-relation_changed(Datum arg, Oid relid)
+streamed_changed(Datum arg, Oid relid)
 {
 	StreamRelation *entry;
 
@@ -101,7 +101,7 @@ relation_changed(Datum arg, Oid relid)
 static void
 anything_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
-	relation_changed((Datum) 0, InvalidOid);
+	streamed_changed((Datum) 0, InvalidOid);
 }
 
 static void
@@ -127,7 +127,7 @@ stream_filter_init(StreamState *state)
 
 	if (!callbacks_registered)
 	{
-		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		CacheRegisterRelcacheCallback(streamed_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(NAMESPACEOID, anything_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHOID, anything_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, anything_changed, (Datum) 0);
@@ -302,7 +302,7 @@ column_streamed(const StreamState *state, const StreamRelation *entry, Form_pg_a
 }
 
 static void
-add_column(StreamRelation *entry, Form_pg_attribute att, const Bitmapset *identity)
+add_streamed_column(StreamRelation *entry, Form_pg_attribute att, const Bitmapset *identity)
 {
 	StreamColumn *column = &entry->columns[entry->ncolumns++];
 	StringInfoData label;
@@ -371,7 +371,7 @@ key_columns(const StreamRelation *entry, Relation rel)
 }
 
 static Bitmapset *
-identity_columns(Relation rel)
+identity_attributes(Relation rel)
 {
 	Bitmapset  *result = NULL;
 	ListCell   *lc;
@@ -389,7 +389,7 @@ static void
 find_columns(StreamState *state, StreamRelation *entry, Relation rel, List *ancestors)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
-	Bitmapset  *identity = identity_columns(rel);
+	Bitmapset  *identity = identity_attributes(rel);
 	List	   *keys;
 	ListCell   *lc;
 
@@ -402,7 +402,7 @@ find_columns(StreamState *state, StreamRelation *entry, Relation rel, List *ance
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
 		if (column_streamed(state, entry, att, ancestors))
-			add_column(entry, att, identity);
+			add_streamed_column(entry, att, identity);
 	}
 
 	/* a key without one of its columns would not be one */
@@ -445,7 +445,7 @@ is_wanted(StreamState *state, StreamRelation *entry, Relation rel, List *ancesto
 
 /* The entry of a relation; a new one is not valid. */
 static StreamRelation *
-get_entry(Oid relid, bool is_sink)
+get_streamed(Oid relid, bool is_sink)
 {
 	StreamRelationKey key = {relid, is_sink};
 	bool		found;
@@ -462,7 +462,7 @@ get_entry(Oid relid, bool is_sink)
 }
 
 static void
-examine_relation(StreamState *state, StreamRelation *entry, Relation rel)
+examine_streamed(StreamState *state, StreamRelation *entry, Relation rel)
 {
 	List	   *ancestors = NIL;
 	ListCell   *lc;
@@ -481,7 +481,7 @@ examine_relation(StreamState *state, StreamRelation *entry, Relation rel)
 	if (rel->rd_rel->relispartition)
 		ancestors = get_partition_ancestors(RelationGetRelid(rel));
 	foreach(lc, ancestors)
-		get_entry(lfirst_oid(lc), false)->has_partitions = true;
+		get_streamed(lfirst_oid(lc), false)->has_partitions = true;
 	entry->wanted = is_wanted(state, entry, rel, ancestors);
 	if (entry->wanted)
 	{
@@ -505,19 +505,19 @@ stream_filter_relation(StreamState *state, Relation rel, RepOriginId origin)
 
 	if (unlikely(json_types_changed()))
 	{
-		relation_changed((Datum) 0, InvalidOid);
+		streamed_changed((Datum) 0, InvalidOid);
 		json_types_forget();
 	}
 	if (unlikely(entry == NULL || entry->key.relid != relid || entry->is_sink != is_sink))
 	{
-		entry = get_entry(relid, is_sink);
+		entry = get_streamed(relid, is_sink);
 		last_relation = entry;
 	}
 	if (unlikely(!entry->valid))
 	{
 		PG_TRY();
 		{
-			examine_relation(state, entry, rel);
+			examine_streamed(state, entry, rel);
 		}
 		PG_CATCH();
 		{

@@ -217,7 +217,7 @@ read_server_name(StreamOptions *options, const char *name, const char *value)
 }
 
 static void
-read_sinks(StreamOptions *options, const char *name, const char *value)
+read_sink_list(StreamOptions *options, const char *name, const char *value)
 {
 	options->sinks = read_patterns(name, value, false);
 }
@@ -229,7 +229,7 @@ read_tables(StreamOptions *options, const char *name, const char *value)
 }
 
 static void
-read_columns(StreamOptions *options, const char *name, const char *value)
+read_column_list(StreamOptions *options, const char *name, const char *value)
 {
 	options->columns = read_patterns(name, value, true);
 }
@@ -306,9 +306,9 @@ read_two_phase(StreamOptions *options, const char *name, const char *value)
 static const OptionRule rules[] =
 {
 	{"format", read_format},
-	{"sinks", read_sinks},
+	{"sinks", read_sink_list},
 	{"tables", read_tables},
-	{"columns", read_columns},
+	{"columns", read_column_list},
 	{"exclude_columns", read_exclude_columns},
 	{"operations", read_operations},
 	{"origin", read_origin},

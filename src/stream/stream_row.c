@@ -19,7 +19,7 @@
 #include "stream.h"
 
 static void
-make_room(StreamRow *row, int natts, MemoryContext context)
+make_room_for_row(StreamRow *row, int natts, MemoryContext context)
 {
 	MemoryContext oldcontext;
 
@@ -39,7 +39,7 @@ void
 stream_take_apart(StreamRow *row, StreamRelation *relation, TupleDesc desc, HeapTuple tuple,
 				  MemoryContext context)
 {
-	make_room(row, desc->natts, context);
+	make_room_for_row(row, desc->natts, context);
 	heap_deform_tuple(tuple, desc, row->values, row->nulls);
 	row->any_unchanged = false;
 	for (int i = 0; i < relation->ncolumns; i++)
