@@ -25,9 +25,10 @@ typedef enum SinkState
 
 /*
  * A sink as the worker knows it.  Everything hangs off "context", which is
- * deleted and made anew whenever the catalogue or a relation that the sink
- * names changes; run-time state that must outlive that
- * is in the catalogue, in shared memory or in the worker.
+ * deleted, with the sink, before the catalogue is read anew; that is after any
+ * change of it or of a relation, function or type that a plan may name.
+ * Run-time state that must outlive that is in the catalogue, in shared memory
+ * or in the worker.
  */
 typedef struct Sink
 {
@@ -54,8 +55,7 @@ typedef struct Sink
 	SinkPlan   *plan;
 	int64		definition;		/* hash of the query, see sink_guard.h */
 	Oid			owner;			/* of the table: all of the sink runs as it */
-	struct KeyedQueries *keyed_queries; /* see keyed.h */
-	struct KeyQuery *run_cache; /* see refresh.c */
+	void	   *run_cache;		/* of the strategy that maintains it, in "context" */
 	bool		run_anew;		/* refresh: not run since the plan was made */
 	bool		source_is_sink;
 	bool		has_dependants; /* another sink has this one as source */

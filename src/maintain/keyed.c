@@ -367,7 +367,7 @@ keyed_queries(Sink *sink)
 {
 	MemoryContext oldcontext;
 	int			nnodes = plan_wide_view(sink->plan)->nnodes;
-	KeyedQueries *queries = sink->keyed_queries;
+	KeyedQueries *queries = sink->run_cache;
 
 	if (queries != NULL)
 		return queries;
@@ -383,7 +383,7 @@ keyed_queries(Sink *sink)
 	queries->all_documents_parallel = key_query_create(sink->context, false);
 	queries->missing_keys = key_query_create(sink->context, false);
 	MemoryContextSwitchTo(oldcontext);
-	sink->keyed_queries = queries;
+	sink->run_cache = queries;
 	return queries;
 }
 
