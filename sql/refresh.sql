@@ -3,7 +3,7 @@ SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
 \set VERBOSITY terse
 SET client_min_messages = warning;
-CREATE TABLE rf_item (id int PRIMARY KEY, grp text, v numeric, f float8, at timestamptz, doc jsonb);
+CREATE TABLE rf_item (id int PRIMARY KEY, grp text, v numeric, f float8, at timestamptz, doc jsonb) WITH (autovacuum_enabled = off);
 CREATE TABLE rf_bag (x int, y text);
 CREATE TABLE rf_part (k int, x int, PRIMARY KEY (k)) PARTITION BY RANGE (k);
 CREATE TABLE rf_part1 PARTITION OF rf_part FOR VALUES FROM (0) TO (100);
