@@ -314,12 +314,20 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION freshet.wait(interval) IS
 'return when all that was committed before the call is in every live sink; an error at the timeout';
 
-CREATE FUNCTION freshet.wait(sink regclass, timeout interval)
+CREATE FUNCTION freshet.wait(sink regclass, timeout interval DEFAULT '1 minute')
 RETURNS pg_lsn
 AS 'MODULE_PATHNAME', 'freshet_wait_sink'
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION freshet.wait(regclass, interval) IS
 'return when this sink is live and all that was committed before the call is in it; an error at the timeout, or if it is paused or has failed';
+
+-- For wait('sink') and wait('10 s'), which would be ambiguous without it.
+CREATE FUNCTION freshet.wait(sink_or_timeout text)
+RETURNS pg_lsn
+AS 'MODULE_PATHNAME', 'freshet_wait_text'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION freshet.wait(text) IS
+'as wait(regclass) if the text names a relation, else as wait(interval)';
 
 --
 -- Triggers
@@ -375,7 +383,7 @@ COMMENT ON FUNCTION freshet.sink_stats() IS
 CREATE FUNCTION freshet.worker_stats(OUT pid integer, OUT state text, OUT slot_name text,
 	OUT applied_lsn pg_lsn, OUT applied_commit_time timestamptz, OUT delay interval,
 	OUT held_back integer, OUT batches bigint, OUT changes bigint, OUT wal_lag_bytes bigint,
-	OUT last_error text)
+	OUT last_error text, OUT last_error_at timestamptz, OUT batch_started_at timestamptz)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'freshet_worker_stats'
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1;
@@ -436,9 +444,9 @@ COMMENT ON COLUMN freshet.status.kind IS 'rollup, copy, bag (a copy of rows with
 COMMENT ON COLUMN freshet.status.strategy IS 'how it is maintained: delta, keyed or refresh';
 COMMENT ON COLUMN freshet.status.state IS 'building, live, catching up, paused, failed, or stopped: nobody maintains it';
 COMMENT ON COLUMN freshet.status.rows IS 'rows of the sink';
-COMMENT ON COLUMN freshet.status.changes IS 'source changes applied since it was made';
+COMMENT ON COLUMN freshet.status.changes IS 'changes of source rows that were applied since it was made: an update is one, whatever came of it; the rows that a fill reads are none';
 COMMENT ON COLUMN freshet.status.changes_per_second IS 'source changes applied, over the last seconds';
-COMMENT ON COLUMN freshet.status.delay IS 'age of the newest commit applied; zero when nothing is left to apply';
+COMMENT ON COLUMN freshet.status.delay IS 'age of the oldest commit that is not applied yet; zero if there is none';
 COMMENT ON COLUMN freshet.status.applied_lsn IS 'the log is applied up to here';
 COMMENT ON COLUMN freshet.status.error IS 'why the sink failed; for its owner and pg_read_all_stats';
 COMMENT ON COLUMN freshet.status.hint IS 'what to do, if it is not maintained';
@@ -479,8 +487,16 @@ SELECT w.pid,
 	w.batches,
 	w.changes,
 	w.wal_lag_bytes,
-	w.last_error
-FROM freshet.worker_stats() w;
+	CASE
+		WHEN NOT pg_is_in_recovery()
+		THEN (pg_current_wal_insert_lsn() - r.restart_lsn)::bigint
+	END AS retained_bytes,
+	w.batch_started_at,
+	w.last_error,
+	w.last_error_at
+FROM freshet.worker_stats() w
+	LEFT JOIN pg_replication_slots r
+		ON r.slot_name OPERATOR(=) w.slot_name::name AND r.database OPERATOR(=) current_database();
 COMMENT ON VIEW freshet.worker IS 'the worker of this database';
 COMMENT ON COLUMN freshet.worker.pid IS 'its process; null when it does not run';
 COMMENT ON COLUMN freshet.worker.state IS 'starting, idle, batch, catching up, backoff or not running';
@@ -490,7 +506,10 @@ COMMENT ON COLUMN freshet.worker.held_back IS 'transactions that await a later s
 COMMENT ON COLUMN freshet.worker.batches IS 'batches since the server''s start';
 COMMENT ON COLUMN freshet.worker.changes IS 'source changes applied since the server''s start';
 COMMENT ON COLUMN freshet.worker.wal_lag_bytes IS 'log that is not applied yet';
-COMMENT ON COLUMN freshet.worker.last_error IS 'the newest error; for pg_read_all_stats';
+COMMENT ON COLUMN freshet.worker.retained_bytes IS 'log that its slot retains';
+COMMENT ON COLUMN freshet.worker.batch_started_at IS 'when the batch that is running began; null between batches';
+COMMENT ON COLUMN freshet.worker.last_error IS 'the error that ended the newest batch; null when one has been committed since; for pg_read_all_stats';
+COMMENT ON COLUMN freshet.worker.last_error_at IS 'when it was';
 
 GRANT SELECT ON freshet.status, freshet.progress, freshet.worker TO PUBLIC;
 

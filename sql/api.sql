@@ -129,6 +129,45 @@ SELECT freshet.wait('-1 s');
 \set VERBOSITY default
 SELECT freshet.wait(NULL);
 SELECT pg_typeof(freshet.wait());
+
+-- A text is the name of a sink or a time.
+SELECT freshet.wait('api_sink') IS NOT NULL AS waited;
+SELECT freshet.wait('public.api_sink') IS NOT NULL AS waited;
+SELECT freshet.wait('api_sink'::regclass) IS NOT NULL AS waited;
+SELECT freshet.wait('20 s') IS NOT NULL AS waited, freshet.wait('PT20S') IS NOT NULL AS waited;
+SELECT freshet.wait(timeout => '20 s') IS NOT NULL AS waited;
+SELECT freshet.wait(sink => 'api_sink') IS NOT NULL AS waited;
+SELECT freshet.wait('no_such_sink');
+SELECT freshet.wait('no_such_schema.no_such_sink');
+SELECT freshet.wait('api_source');
+CREATE TABLE "20 s" (g int);
+SELECT freshet.create_sink('"1 day"', 'SELECT count(*) FROM "20 s"');
+SELECT freshet.wait('"1 day"') IS NOT NULL AS waited;
+SELECT count FROM "1 day";
+DROP TABLE "20 s" CASCADE;
+
+-- Whoever has made a sink waits for it after the commit.
+BEGIN;
+SELECT freshet.create_sink('api_own', 'SELECT count(*) FROM api_source');
+SELECT freshet.wait('api_own');
+ROLLBACK;
+BEGIN;
+SAVEPOINT a;
+SELECT freshet.create_sink('api_own', 'SELECT count(*) FROM api_source');
+RELEASE a;
+SELECT freshet.wait();
+ROLLBACK;
+BEGIN;
+SELECT freshet.rebuild_sink('api_sink');
+SELECT freshet.wait() IS NOT NULL AS waited;
+SELECT freshet.wait('api_sink', '10 s');
+ROLLBACK;
+BEGIN;
+SAVEPOINT a;
+SELECT freshet.create_sink('api_own', 'SELECT count(*) FROM api_source');
+ROLLBACK TO a;
+SELECT freshet.wait() IS NOT NULL AS waited;
+ROLLBACK;
 BEGIN;
 INSERT INTO api_source VALUES (106, 2, 6);
 SELECT freshet.wait('10 s') IS NOT NULL AS waited;

@@ -44,6 +44,7 @@ our @EXPORT = qw(
   wait_for_server
   wait_for_state
   wait_for_worker
+  worker_errors
   worker_pid
 );
 
@@ -264,6 +265,19 @@ sub log_says
 	my ($node, $regexp, $offset) = @_;
 	my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset // 0);
 	return $log =~ $regexp;
+}
+
+# The errors that background processes of the server have logged: the prefix of a
+# session's lines has the name of its application, theirs has not.  (What is
+# tried again at once, as after a TRUNCATE, is not logged.)
+sub worker_errors
+{
+	my ($node) = @_;
+	my @errors = PostgreSQL::Test::Utils::slurp_file($node->logfile) =~ /^[^\[]*\[\d+\] (?:ERROR|FATAL|PANIC): .*$/mg;
+
+	@errors = grep { !/due to administrator command|canceling autovacuum task/ } @errors;
+	note($_) foreach @errors;
+	return @errors;
 }
 
 # ---------------------------------------------------------------------------

@@ -37,7 +37,7 @@ PG_FUNCTION_INFO_V1(freshet_maintenance);
 #define LASTING_ERRORS			2
 
 #define SINK_STATS_COLUMNS		8
-#define WORKER_STATS_COLUMNS	11
+#define WORKER_STATS_COLUMNS	13
 
 static const char *
 fill_phase_name(FillPhase phase)
@@ -133,30 +133,55 @@ typedef struct WorkerFigures
 	WorkerState state;
 	XLogRecPtr	applied_lsn;
 	TimestampTz commit_time;
-	bool		pending;		/* is there anything left to apply? */
+	TimestampTz batch_started;	/* 0: none is running */
+	TimestampTz unapplied_since;	/* 0: nothing is left to apply */
+	bool		delay_known;
 	int			held_back;
 	int64		batches;
 	int64		changes;
-	char		last_error[FRESHET_ERROR_LEN];
+	TimestampTz last_error_at;
+	char		last_error[FRESHET_ERROR_LEN];	/* "" if a batch has been committed since */
 } WorkerFigures;
+
+/*
+ * Since when is there a commit that is not applied?  The times of commits that
+ * are applied tell that the oldest that is not is no older, but for those held
+ * back.
+ */
+static TimestampTz
+unapplied_since(const WorkerSlot *slot, bool flagged)
+{
+	TimestampTz since = slot->unapplied_since;
+
+	if (since == 0 && flagged)
+		since = slot->flagged_since;
+	if (since != 0 && slot->held_back == 0)
+		since = Max(since, slot->applied_commit_time);
+	return since;
+}
 
 static void
 copy_figures(WorkerSlot *slot, WorkerFigures *figures)
 {
-	figures->pid = slot->pid;
-	figures->pending = pg_atomic_read_u32(&slot->wakeup) != 0;
+	bool		flagged = pg_atomic_read_u32(&slot->wakeup) != 0;
+
 	SpinLockAcquire(&slot->mutex);
+	figures->pid = slot->pid;
 	figures->state = slot->state;
 	figures->applied_lsn = slot->applied_lsn;
 	figures->commit_time = slot->applied_commit_time;
 	figures->held_back = slot->held_back;
 	figures->batches = slot->batches;
 	figures->changes = slot->changes;
-	strlcpy(figures->last_error, slot->last_error, sizeof(figures->last_error));
+	figures->batch_started =
+		slot->pid != 0 && slot->state != WORKER_BACKOFF ? slot->batch_started : 0;
+	figures->unapplied_since = unapplied_since(slot, flagged);
+	figures->delay_known = slot->aligned_once;
+	figures->last_error_at = slot->last_error_at;
+	memcpy(figures->last_error, slot->last_error, sizeof(figures->last_error));
+	if (slot->applied_at > slot->last_error_at)
+		figures->last_error[0] = '\0';
 	SpinLockRelease(&slot->mutex);
-
-	if (figures->pid == 0 || figures->state != WORKER_IDLE || figures->held_back > 0)
-		figures->pending = true;
 }
 
 static Interval *
@@ -164,14 +189,15 @@ make_delay(const WorkerFigures *figures)
 {
 	Interval   *delay = palloc0(sizeof(Interval));
 
-	if (figures->pending)
-		delay->time = Max(GetCurrentTimestamp() - figures->commit_time, 0);
+	if (figures->unapplied_since != 0)
+		delay->time = Max(GetCurrentTimestamp() - figures->unapplied_since, 0);
 	return delay;
 }
 
 /*
  * worker_stats() -> (pid, state, slot_name, applied_lsn, applied_commit_time,
- * delay, held_back, batches, changes, wal_lag_bytes, last_error)
+ * delay, held_back, batches, changes, wal_lag_bytes, last_error, last_error_at,
+ * batch_started_at)
  *
  * An error message may quote data; who may read all statistics sees it.
  */
@@ -204,7 +230,7 @@ freshet_worker_stats(PG_FUNCTION_ARGS)
 	nulls[3] = XLogRecPtrIsInvalid(figures.applied_lsn);
 	values[4] = TimestampTzGetDatum(figures.commit_time);
 	nulls[4] = figures.commit_time == 0;
-	nulls[5] = figures.commit_time == 0 && figures.pending;
+	nulls[5] = !figures.delay_known;
 	if (!nulls[5])
 		values[5] = IntervalPGetDatum(make_delay(&figures));
 	values[6] = Int32GetDatum(figures.held_back);
@@ -222,6 +248,10 @@ freshet_worker_stats(PG_FUNCTION_ARGS)
 		!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 	if (!nulls[10])
 		values[10] = CStringGetTextDatum(figures.last_error);
+	values[11] = TimestampTzGetDatum(figures.last_error_at);
+	nulls[11] = nulls[10];
+	values[12] = TimestampTzGetDatum(figures.batch_started);
+	nulls[12] = figures.batch_started == 0;
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	return (Datum) 0;

@@ -11,25 +11,29 @@
  * the one noted, and signals the slot's condition variable.
  *
  * The caller's own transaction, if it has written, is not committed and is
- * not waited for.  A caller at REPEATABLE READ waits for what it cannot see
- * before its next transaction.
+ * not waited for; if it has made a sink, that is an error.  A caller at
+ * REPEATABLE READ waits for what it cannot see before its next transaction.
  *
  *-------------------------------------------------------------------------
  */
 #include "base/freshet.h"
 
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "pgstat.h"
 #include "storage/condition_variable.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/lsyscache.h"
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
+#include "utils/varlena.h"
 
 #include "api.h"
 #include "base/process.h"
@@ -42,6 +46,7 @@
 
 PG_FUNCTION_INFO_V1(freshet_wait);
 PG_FUNCTION_INFO_V1(freshet_wait_sink);
+PG_FUNCTION_INFO_V1(freshet_wait_text);
 
 TimestampTz
 api_deadline(const Interval *timeout)
@@ -83,7 +88,8 @@ api_timeout_error(const char *what, WorkerSlot *slot)
 	if (slot != NULL && has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
 	{
 		SpinLockAcquire(&slot->mutex);
-		strlcpy(error, slot->last_error, sizeof(error));
+		if (slot->last_error_at >= slot->applied_at)
+			memcpy(error, slot->last_error, sizeof(error));
 		SpinLockRelease(&slot->mutex);
 	}
 
@@ -197,6 +203,18 @@ check_may_wait(void)
 				 errmsg("cannot execute %s during recovery", "freshet.wait()")));
 }
 
+static void
+refuse_own(Oid relid)
+{
+	if (!OidIsValid(relid))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("sink \"%s\" was made or altered in this transaction", get_rel_name(relid)),
+			 errdetail("The worker sees that when the transaction has been committed."),
+			 errhint("Commit it first, and wait in the next one.")));
+}
+
 /* wait(timeout interval) */
 Datum
 freshet_wait(PG_FUNCTION_ARGS)
@@ -207,6 +225,7 @@ freshet_wait(PG_FUNCTION_ARGS)
 	deadline = api_deadline(PG_GETARG_INTERVAL_P(0));
 	if (!sink_catalog_any())
 		PG_RETURN_LSN(GetXLogInsertRecPtr());
+	refuse_own(sink_catalog_made_here());
 	PG_RETURN_LSN(wait_for_worker(deadline));
 }
 
@@ -242,6 +261,8 @@ freshet_wait_sink(PG_FUNCTION_ARGS)
 
 	check_may_wait();
 	deadline = api_deadline(PG_GETARG_INTERVAL_P(1));
+	if (!sink_get(relid)->paused && sink_catalog_written_here(relid))
+		refuse_own(relid);
 	for (;;)
 	{
 		WorkerSlot *slot = shmem_find_slot(MyDatabaseId);
@@ -278,4 +299,57 @@ freshet_wait_sink(PG_FUNCTION_ARGS)
 						 freshet_wait_event(WAIT_SINKS_FRESH));
 		ResetLatch(MyLatch);
 	}
+}
+
+/* The relation of this name, or InvalidOid, also if it cannot be a name. */
+static Oid
+find_relation(const char *text)
+{
+	List	   *names;
+
+	if (!SplitIdentifierString(pstrdup(text), '.', &names) ||
+		list_length(names) < 1 || list_length(names) > 2)
+		return InvalidOid;
+	/* its elements are char *, not String nodes */
+	return RangeVarGetRelid(makeRangeVar(list_length(names) == 2 ? linitial(names) : NULL,
+										 llast(names), -1), NoLock, true);
+}
+
+static bool
+is_interval(char *text)
+{
+	char		buffer[MAXDATELEN * 2];
+	char	   *field[MAXDATEFIELDS];
+	int			ftype[MAXDATEFIELDS];
+	int			nfields;
+	int			dtype;
+	struct pg_itm_in itm;
+
+	return ParseDateTime(text, buffer, sizeof(buffer), field, ftype, MAXDATEFIELDS,
+						 &nfields) == 0 &&
+		(DecodeInterval(field, ftype, nfields, INTERVAL_FULL_RANGE, &dtype, &itm) == 0 ||
+		 DecodeISO8601Interval(text, &dtype, &itm) == 0);
+}
+
+/* wait(sink_or_timeout text) */
+Datum
+freshet_wait_text(PG_FUNCTION_ARGS)
+{
+	char	   *given = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid			relid = find_relation(given);
+	Datum		timeout;
+
+	if (!OidIsValid(relid) && is_interval(given))
+	{
+		timeout = DirectFunctionCall3(interval_in, CStringGetDatum(given),
+									  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		return DirectFunctionCall1(freshet_wait, timeout);
+	}
+
+	/* which raises the error if there is none */
+	if (!OidIsValid(relid))
+		relid = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(given)));
+	timeout = DirectFunctionCall3(interval_in, CStringGetDatum("1 minute"),
+								  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	return DirectFunctionCall2(freshet_wait_sink, ObjectIdGetDatum(relid), timeout);
 }

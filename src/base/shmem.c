@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
+#include "utils/timestamp.h"
 
 #include "guc.h"
 #include "shmem.h"
@@ -126,6 +127,11 @@ reset_slot(WorkerSlot *slot)
 	slot->wait_served = 0;
 	slot->applied_lsn = InvalidXLogRecPtr;
 	slot->applied_commit_time = 0;
+	slot->applied_at = 0;
+	slot->batch_started = 0;
+	slot->flagged_since = 0;
+	slot->unapplied_since = 0;
+	slot->aligned_once = false;
 	slot->held_back = 0;
 	slot->batches = 0;
 	slot->changes = 0;
@@ -196,6 +202,7 @@ void
 shmem_wake_worker(Oid dboid)
 {
 	Latch	   *latch;
+	TimestampTz now;
 
 	if (FreshetState == NULL || !OidIsValid(dboid))
 		return;
@@ -213,7 +220,9 @@ shmem_wake_worker(Oid dboid)
 	if (pg_atomic_exchange_u32(&my_slot->wakeup, 1) != 0)
 		return;
 
+	now = GetCurrentTimestamp();
 	SpinLockAcquire(&my_slot->mutex);
+	my_slot->flagged_since = now;
 	latch = my_slot->latch;
 	SpinLockRelease(&my_slot->mutex);
 	if (latch != NULL)

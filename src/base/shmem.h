@@ -110,6 +110,16 @@ typedef struct WorkerSlot
 	uint64		wait_served;	/* tickets that an aligned batch has served */
 	XLogRecPtr	applied_lsn;
 	TimestampTz applied_commit_time;	/* of the newest applied transaction */
+	TimestampTz applied_at;		/* when the newest batch was committed */
+	TimestampTz batch_started;	/* 0: none is running */
+
+	/*
+	 * Times from which on transactions are not applied, 0 for none: since the
+	 * flag was set, and since the oldest that a batch was begun for.
+	 */
+	TimestampTz flagged_since;
+	TimestampTz unapplied_since;
+	bool		aligned_once;	/* the latter is known, since the server's start */
 	int			held_back;
 	int64		batches;
 	int64		changes;

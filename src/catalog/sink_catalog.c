@@ -378,6 +378,44 @@ sink_catalog_any(void)
 	return result;
 }
 
+static bool
+is_written_here(HeapTuple tuple)
+{
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+}
+
+bool
+sink_catalog_written_here(Oid relid)
+{
+	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
+	HeapTuple	tuple = find_tuple(rel, relid, NULL);
+	bool		result = tuple != NULL && is_written_here(tuple);
+
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+Oid
+sink_catalog_made_here(void)
+{
+	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	TupleDesc	desc = RelationGetDescr(rel);
+	Oid			result = InvalidOid;
+	HeapTuple	tuple;
+
+	while (!OidIsValid(result) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (is_written_here(tuple) &&
+			DatumGetTimestampTz(required(tuple, ANUM_SINK_CREATED_AT, desc)) ==
+			GetCurrentTransactionStartTimestamp())
+			result = tuple_relid(tuple, desc);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
 void
 sink_catalog_refuse_partitions(List *relids)
 {

@@ -30,6 +30,10 @@ extern bool sink_catalog_any(void);
 /* Is there a catalogue in this database, laid out as this library knows it? */
 extern bool sink_catalog_is_ours(void);
 
+/* Has the current transaction written the row of this sink?  Has it made one? */
+extern bool sink_catalog_written_here(Oid relid);
+extern Oid	sink_catalog_made_here(void);
+
 /* An error if one of these partitions of a source is a sink. */
 extern void sink_catalog_refuse_partitions(List *relids);
 

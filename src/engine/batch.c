@@ -177,15 +177,25 @@ static void
 publish(Batch *batch, uint64 ticket)
 {
 	WorkerSlot *slot = MyWorkerSlot;
+	TimestampTz now = GetCurrentTimestamp();
+	int			held_back = decoder_held_back_count();
 
 	SpinLockAcquire(&slot->mutex);
+	slot->applied_at = now;
 	slot->applied_lsn = batch->end;
 	if (batch->newest_commit != 0)
 		slot->applied_commit_time = batch->newest_commit;
-	slot->held_back = decoder_held_back_count();
+	slot->held_back = held_back;
 	slot->batches++;
 	slot->changes += batch->changes;
 	slot->state = batch->aligned ? WORKER_IDLE : WORKER_CATCHING_UP;
+	if (batch->aligned)
+	{
+		/* what is held back has been committed while the batch ran */
+		slot->unapplied_since = held_back > 0 ? slot->batch_started : 0;
+		slot->aligned_once = true;
+	}
+	slot->batch_started = 0;
 	if (batch->aligned && !batch->retry)
 		slot->wait_served = ticket;
 	SpinLockRelease(&slot->mutex);
@@ -197,10 +207,16 @@ static uint64
 take_ticket(void)
 {
 	uint64		ticket;
+	TimestampTz now = GetCurrentTimestamp();
+	bool		flagged = pg_atomic_exchange_u32(&MyWorkerSlot->wakeup, 0) != 0;
 
-	pg_atomic_exchange_u32(&MyWorkerSlot->wakeup, 0);
 	SpinLockAcquire(&MyWorkerSlot->mutex);
 	ticket = MyWorkerSlot->wait_requested;
+	MyWorkerSlot->batch_started = now;
+	if (flagged && MyWorkerSlot->unapplied_since == 0)
+		MyWorkerSlot->unapplied_since = MyWorkerSlot->flagged_since != 0 ?
+			MyWorkerSlot->flagged_since : now;
+	MyWorkerSlot->flagged_since = 0;
 	if (MyWorkerSlot->state != WORKER_CATCHING_UP)
 		MyWorkerSlot->state = WORKER_BATCH;
 	SpinLockRelease(&MyWorkerSlot->mutex);
