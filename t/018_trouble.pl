@@ -9,6 +9,7 @@ use lib $FindBin::RealBin;
 use FreshetTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(sleep time);
 
 my $node = new_freshet_node(
 	'trouble',
@@ -45,6 +46,43 @@ is($node->safe_psql('postgres', "SELECT state, error FROM freshet.status WHERE s
 	'failed|no row was dealt with for freshet.sink_timeout', 'a sink that does not come back fails');
 is_deeply([ verify_all($node, 'postgres', 'stuck') ], [], 'the other follows');
 ok(log_says($node, qr/sink "stuck" has failed/, $offset), 'and the log says which, and why');
+
+# ---------------------------------------------------------------------------
+# A sink whose fill is tried again after pauses, and goes or is paused meanwhile:
+# the worker sleeps as if it had never been.
+# ---------------------------------------------------------------------------
+
+$node->safe_psql(
+	'postgres', q{
+	CREATE FUNCTION passing(x int, sink text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
+	BEGIN
+		IF x = 13 THEN
+			RAISE EXCEPTION 'passing error of %', sink USING ERRCODE = '40001';
+		END IF;
+		RETURN x;
+	END $$});
+create_sinks($node, 'postgres', {
+	gone => q{SELECT passing(x, 'gone') AS x, count(*) AS n FROM t GROUP BY 1},
+	paused => q{SELECT id, passing(x, 'paused') AS x FROM t} });
+foreach my $sink (qw(gone paused))
+{
+	my $end = time() + $FreshetTest::timeout;
+
+	sleep(0.1) until log_says($node, qr/ERROR:  passing error of $sink/, $offset) || time() > $end;
+	ok(log_says($node, qr/ERROR:  passing error of $sink/, $offset), "the fill of \"$sink\" fails");
+}
+$node->safe_psql('postgres', "DROP TABLE gone; SELECT freshet.pause_sink('paused')");
+wait_for_freshet($node);
+# longer than the pauses have become by then
+sleep(5);
+my $batches = $node->safe_psql('postgres', 'SELECT batches FROM freshet.worker');
+sleep(3);
+my $later = $node->safe_psql('postgres', 'SELECT batches FROM freshet.worker');
+cmp_ok($later, '<=', $batches + 3, 'there are no batches for them any more');
+$node->safe_psql('postgres', 'DELETE FROM t WHERE x = 13');
+$node->safe_psql('postgres', "SELECT freshet.resume_sink('paused')");
+$node->safe_psql('postgres', "SELECT freshet.wait('paused', '60 s')");
+is_deeply([ verify_all($node, 'postgres', 'stuck') ], [], 'all others follow');
 
 # ---------------------------------------------------------------------------
 # Many who lock several sources, in any order

@@ -303,6 +303,7 @@ run_in_transaction(Batch *batch, bool verify)
 		start_decoder();
 	batch->all_anew = all_anew;
 	batch->sinks = sink_list();
+	trouble_begin_batch(batch->sinks);
 	maintain_set_interest(batch->sinks);
 	batch->emitted = change_set_create();
 

@@ -29,11 +29,11 @@
  */
 #include "base/freshet.h"
 
-#include "nodes/pg_list.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "base/process.h"
+#include "catalog/sink.h"
 #include "trouble.h"
 
 #define NETTED_BATCHES		1000
@@ -193,6 +193,40 @@ trouble_filled(Oid relid)
 	trouble->filling = false;
 	trouble->tries = 0;
 	trouble->not_before = 0;
+}
+
+static bool
+is_maintained(Oid relid, List *sinks)
+{
+	ListCell   *lc;
+
+	foreach(lc, sinks)
+	{
+		Sink	   *sink = lfirst(lc);
+
+		if (sink->relid == relid)
+			return !sink->paused;
+	}
+	return false;
+}
+
+void
+trouble_begin_batch(List *sinks)
+{
+	List	   *all = troubles == NIL ? NIL : list_copy(troubles);
+	TimestampTz now = troubles == NIL ? 0 : GetCurrentTimestamp();
+	ListCell   *lc;
+
+	foreach(lc, all)
+	{
+		Trouble    *trouble = lfirst(lc);
+
+		if (!is_maintained(trouble->relid, sinks))
+			forget(trouble);
+		else if (trouble->not_before <= now)
+			trouble->not_before = 0;
+	}
+	list_free(all);
 }
 
 TimestampTz

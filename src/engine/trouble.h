@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 
 /* What is written about a sink after an error; see trouble_next(). */
 typedef enum TroubleStep
@@ -45,6 +46,12 @@ extern bool trouble_is_pausing(Oid relid);
 /* A batch has been committed in which the sink was maintained, or filled. */
 extern void trouble_maintained(Oid relid);
 extern void trouble_filled(Oid relid);
+
+/*
+ * A batch begins, over these sinks: those that are gone or paused are forgotten,
+ * and whose pause is over is not waited for any more.
+ */
+extern void trouble_begin_batch(List *sinks);
 
 /* When the first of the sinks that pause is to be tried again; 0: none. */
 extern TimestampTz trouble_retry_at(void);
