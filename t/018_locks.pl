@@ -94,8 +94,7 @@ my @load = (
 	start_pgbench($node, name => 'verifier', clients => 1, seconds => $seconds, max_tries => 1, script => $verify));
 is_deeply([ finish_background(@load) ], [], 'nobody failed');
 ok(!log_says($node, qr/deadlock detected/), 'and nobody met a deadlock');
-is_deeply([ grep { !/a table was altered|somebody else has locked/ } worker_errors($node) ],
-	[], 'those who maintain met no other error');
+ok(!worker_errors($node), 'those who maintain met no other error');
 
 $node->safe_psql('postgres', "SELECT freshet.wait('$_', '90 s')") foreach @sinks;
 is_deeply([ verify_all($node) ], [], 'every sink equals its query');

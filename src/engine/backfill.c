@@ -504,7 +504,8 @@ fill_sink(Oid relid)
 	partitions_check(list_make1(sink));
 }
 
-static void
+/* Tell the worker; is it nobody's fault? */
+static bool
 report_failure(MemoryContext context)
 {
 	ErrorData  *error;
@@ -522,6 +523,7 @@ report_failure(MemoryContext context)
 	MyWorkerSlot->fill_task = FILL_TASK_FAILED;
 	SpinLockRelease(&MyWorkerSlot->mutex);
 	shmem_wake_worker(MyDatabaseId);
+	return retry;
 }
 
 void
@@ -556,7 +558,9 @@ freshet_filler_main(Datum main_arg)
 	}
 	PG_CATCH();
 	{
-		report_failure(context);
+		/* not for the server's log: the worker has it done once more */
+		if (report_failure(context))
+			proc_exit(0);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
