@@ -278,6 +278,8 @@ decode_and_maintain(Batch *batch, XLogRecPtr upto)
 		can_give_back = first = false;
 		foreach(lc, batch->part.sets)
 			change_set_destroy(lfirst(lc));
+		list_free(batch->part.sets);
+		batch->part.sets = NIL;
 		MemoryContextSwitchTo(batch->context);
 	} while (!batch->last_part);
 }

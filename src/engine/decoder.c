@@ -642,6 +642,16 @@ decoder_plugin_callbacks(OutputPluginCallbacks *cb)
  * Decoding
  */
 
+/* The list outlives the transaction: it may be given back after its abort. */
+static void
+add_set(DecodeResult *result, ChangeSet *set)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(decoder_context);
+
+	result->sets = lappend(result->sets, set);
+	MemoryContextSwitchTo(oldcontext);
+}
+
 /* Move what the snapshot now sees from the held back to the result. */
 static void
 release_visible(Snapshot snapshot, DecodeResult *result)
@@ -663,7 +673,7 @@ release_visible(Snapshot snapshot, DecodeResult *result)
 		}
 		if (held->catalog_changes)
 			sink_cache_invalidate();
-		result->sets = lappend(result->sets, held->set);
+		add_set(result, held->set);
 		result->transactions++;
 		result->newest_commit = Max(result->newest_commit, held->commit_time);
 		pfree(held);
@@ -675,14 +685,11 @@ release_visible(Snapshot snapshot, DecodeResult *result)
 void
 decoder_give_back(DecodeResult *result)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(decoder_context);
 	ListCell   *lc;
 
 	given_back = *result;
-	given_back.sets = list_copy(result->sets);
 	foreach(lc, given_back.sets)
 		change_set_end_reading(lfirst(lc));
-	MemoryContextSwitchTo(oldcontext);
 }
 
 /* What was given back comes first: every later snapshot sees it too. */
@@ -690,9 +697,7 @@ static void
 take_back(DecodeResult *result)
 {
 	*result = given_back;
-	result->sets = list_copy(given_back.sets);
 	result->end = InvalidXLogRecPtr;
-	list_free(given_back.sets);
 	memset(&given_back, 0, sizeof(given_back));
 }
 
@@ -759,7 +764,7 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	catalogs_changed = false;
 
 	if (batch_set != NULL)
-		result->sets = lappend(result->sets, batch_set);
+		add_set(result, batch_set);
 	result->end = decoding->reader->EndRecPtr;
 	align_snapshot = NULL;
 	decode_result = NULL;
