@@ -69,7 +69,7 @@ static bool all_touched = false;
 static List *dropped = NIL;
 
 static void
-relcache_callback(Datum arg, Oid relid)
+sink_ddl_relcache_callback(Datum arg, Oid relid)
 {
 	if (!watching || all_touched)
 		return;
@@ -129,7 +129,7 @@ open_touched(Oid relid, bool unlocked)
 }
 
 static void
-check_definition(const Sink *sink)
+check_new_definition(const Sink *sink)
 {
 	Relation	view;
 	bool		same;
@@ -162,7 +162,7 @@ check_sinks(List *sinks, bool unlocked)
 		if (!unlocked && !is_touched(sink->relid) && !is_touched(sink->viewid))
 			continue;
 		if (is_guarded(sink))
-			check_definition(sink);
+			check_new_definition(sink);
 		rel = open_touched(sink->relid, unlocked || is_touched(sink->viewid));
 		if (rel == NULL)
 			continue;
@@ -354,9 +354,9 @@ defines_something(Node *command)
 }
 
 static void
-run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
-			DestReceiver *dest, QueryCompletion *qc)
+run_sink_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+				 ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
+				 DestReceiver *dest, QueryCompletion *qc)
 {
 	if (prev_ProcessUtility)
 		prev_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest,
@@ -380,7 +380,7 @@ sink_ddl_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 
 	if (!defines_something(command))
 	{
-		run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		run_sink_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		return;
 	}
 
@@ -393,7 +393,7 @@ sink_ddl_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			dropped = NIL;
 			watching = true;
 		}
-		run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		run_sink_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		if (IsTransactionState())
 			look_at_sinks(command);
 	}
@@ -440,5 +440,5 @@ sink_ddl_install_hooks(void)
 	ProcessUtility_hook = sink_ddl_utility;
 	prev_object_access = object_access_hook;
 	object_access_hook = forget_dropped;
-	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+	CacheRegisterRelcacheCallback(sink_ddl_relcache_callback, (Datum) 0);
 }

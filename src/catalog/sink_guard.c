@@ -51,7 +51,7 @@
 			 errhint("%s", (hint))))
 
 static void
-check_storage(Relation rel)
+guard_storage(Relation rel)
 {
 	Form_pg_class form = rel->rd_rel;
 
@@ -191,7 +191,7 @@ check_numbered(Relation rel)
 
 /* The columns that the query fills are still there, and of the query's types. */
 static void
-check_columns(const Sink *sink, Relation rel)
+guard_columns(const Sink *sink, Relation rel)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
@@ -260,10 +260,10 @@ void
 sink_guard_check(const Sink *sink, Relation rel)
 {
 	sink_guard_check_others(rel);
-	check_storage(rel);
+	guard_storage(rel);
 	check_inheritance(rel);
 	check_security(rel);
-	check_columns(sink, rel);
+	guard_columns(sink, rel);
 	check_numbered(rel);
 	check_triggers(rel);
 	check_subscriptions(rel);

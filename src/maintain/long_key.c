@@ -107,7 +107,7 @@ hashed_key(const Sink *sink)
 }
 
 static void
-make_index(const Sink *sink)
+make_long_key_index(const Sink *sink)
 {
 	IndexStmt  *stmt = makeNode(IndexStmt);
 	IndexElem  *elem = hashed_key(sink);
@@ -140,5 +140,5 @@ run_replace_key_index(Oid sink_relid)
 	if (sink->plan->shape != SHAPE_ROLLUP || !plan_has_key_index(sink->plan))
 		return;
 	drop_key_indexes(sink);
-	make_index(sink);
+	make_long_key_index(sink);
 }
