@@ -396,14 +396,6 @@ batch_failure(BatchFailure *failure)
 {
 	failure->sink = maintain_current_sink;
 	failure->filling = current.filling;
-	/* the list is the transaction's, which is about to end */
-	if (can_give_back)
-	{
-		MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
-
-		current.part.sets = list_copy(current.part.sets);
-		MemoryContextSwitchTo(oldcontext);
-	}
 }
 
 void
@@ -420,8 +412,6 @@ batch_abandon(bool retry)
 		change_set_destroy(current.emitted);
 		maintain_restore_counters();
 		decoder_give_back(&current.part);
-		list_free(current.part.sets);
-		current.part.sets = NIL;
 		backfill_aborted();
 		return;
 	}
