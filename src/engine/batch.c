@@ -42,14 +42,15 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "backfill.h"
 #include "base/guc.h"
 #include "base/names.h"
 #include "base/process.h"
 #include "batch.h"
+#include "batch_runs.h"
 #include "catalog/sink.h"
 #include "catalog/sink_catalog.h"
 #include "decoder.h"
+#include "fill.h"
 #include "log_slot.h"
 #include "maintain.h"
 #include "maintain/run.h"
@@ -365,7 +366,7 @@ batch_run(BatchOutcome *outcome)
 	can_give_back = false;
 	maintain_save_counters();
 	watchdog_start();
-	backfill_before_snapshot();
+	fill_before_snapshot();
 	partitions_before_snapshot();
 	start_transaction();
 	outcome->nothing_to_do = !run_in_transaction(batch, verify);
@@ -373,7 +374,7 @@ batch_run(BatchOutcome *outcome)
 	PopActiveSnapshot();
 	commit_transaction();
 	watchdog_stop();
-	backfill_committed();
+	fill_committed();
 	note_refreshed(batch);
 	/* those that were not filled have been set building */
 	all_anew = false;
@@ -394,14 +395,14 @@ batch_run(BatchOutcome *outcome)
 void
 batch_failure(BatchFailure *failure)
 {
-	failure->sink = maintain_current_sink;
+	failure->sink = batch_current_sink;
 	failure->filling = current.filling;
 }
 
 void
 batch_abandon(bool retry)
 {
-	maintain_current_sink = InvalidOid;
+	batch_current_sink = InvalidOid;
 	snapshot_offer_aborted(MyWorkerSlot);
 	if (!retry)
 		sink_cache_invalidate();
@@ -412,12 +413,12 @@ batch_abandon(bool retry)
 		change_set_destroy(current.emitted);
 		maintain_restore_counters();
 		decoder_give_back(&current.part);
-		backfill_aborted();
+		fill_aborted();
 		return;
 	}
 	confirm_lsn = InvalidXLogRecPtr;
 	decoder_stop();
-	backfill_abandon();
+	fill_abandon();
 }
 
 static const char *
@@ -460,13 +461,13 @@ batch_settle_troubles(void)
 				continue;
 			if (step == TROUBLE_LONG_KEY)
 			{
-				backfill_cancel(sink);
+				fill_cancel(sink);
 				run_replace_key_index(relid);
 				break;
 			}
 			if (step == TROUBLE_FILL)
 				sink->built_generation = 0;
-			backfill_cancel(sink);
+			fill_cancel(sink);
 			sink_set_state(sink, step == TROUBLE_FILL ? SINK_BUILDING : SINK_FAILED,
 						   step == TROUBLE_FILL ? NULL : message);
 		}

@@ -11,39 +11,8 @@
 #include "postgres.h"
 
 #include "nodes/pg_list.h"
-#include "utils/snapshot.h"
 
-#include "decoder.h"
-#include "maintain/change_set.h"
-
-/* The batch under way, as batch.c and maintain.c know it. */
-typedef struct Batch
-{
-	Snapshot	snapshot;
-	MemoryContext context;
-	bool		aligned;
-	List	   *sinks;
-	DecodeResult part;			/* being maintained */
-	bool		last_part;
-	bool		all_anew;		/* there was no progress when decoding started:
-								 * every sink has to be filled */
-	bool		filling;		/* the sink at work is being filled */
-	TimestampTz newest_commit;
-	XLogRecPtr	end;			/* decoded up to here */
-	List	   *runs;			/* Run *, those open */
-	List	   *hungry;			/* those of them to be fed the part */
-	List	   *attached;		/* AttachedLeaf *, to be read at its end */
-	List	   *unknown;		/* OIDs of sinks whose source changed in a way
-								 * that the log does not tell */
-	ChangeSet  *emitted;		/* changes of sinks by this batch */
-	int64		changes;
-	int64		written;		/* rows of sinks */
-	bool		retry;
-	bool		again;			/* the filler is free for the next sink */
-} Batch;
-
-/* The sink being maintained, or InvalidOid: it is to blame for an error. */
-extern Oid	maintain_current_sink;
+#include "batch_runs.h"
 
 /* Have the changes of every source of these sinks decoded. */
 extern void maintain_set_interest(List *sinks);

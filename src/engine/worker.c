@@ -51,16 +51,16 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "backfill.h"
 #include "base/guc.h"
 #include "base/names.h"
 #include "base/process.h"
 #include "base/wait_events.h"
 #include "batch.h"
+#include "batch_runs.h"
 #include "catalog/sink.h"
 #include "decoder.h"
+#include "fill.h"
 #include "log_slot.h"
-#include "maintain.h"
 #include "progress.h"
 #include "snapshot_offer.h"
 #include "trouble.h"
@@ -193,7 +193,7 @@ check_wal_lag(void)
 			 errdetail("All sinks of database %u are built again.", MyDatabaseId),
 			 errhint("If this comes back, raise freshet.max_wal_lag.")));
 	decoder_stop();
-	backfill_abandon();
+	fill_abandon();
 	log_slot_give_up();
 }
 
@@ -346,7 +346,7 @@ wait_for_commit(void)
 {
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	while (pg_atomic_read_u32(&MyWorkerSlot->wakeup) == 0 && !backfill_needs_batch())
+	while (pg_atomic_read_u32(&MyWorkerSlot->wakeup) == 0 && !fill_needs_batch())
 	{
 		long		timeout = HOUSEKEEPING_MS;
 		TimestampTz retry_at = trouble_retry_at();
@@ -430,7 +430,7 @@ freshet_worker_main(Datum main_arg)
 	context = AllocSetContextCreate(TopMemoryContext, "freshet worker", ALLOCSET_DEFAULT_SIZES);
 	process_set_session();
 	sink_cache_init();
-	watchdog_init(&maintain_current_sink);
+	watchdog_init(&batch_current_sink);
 	if (!set_up_origin())
 	{
 		MyWorkerSlot->wanted = false;

@@ -1,0 +1,166 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch_runs.c
+ *		The batch under way, its changes, and the runs of its sinks.
+ *
+ * A sink has at most one run in a batch.  It is begun when something is to be
+ * fed, or filled, and stays open over the parts; whoever finishes or discards
+ * it takes it off the list.
+ *
+ * Counters are exact: they are written with the progress, in the batch.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/freshet.h"
+
+#include <math.h>
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "executor/tuptable.h"
+#include "storage/spin.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/process.h"
+#include "batch_runs.h"
+#include "trouble.h"
+
+#define RATE_SECONDS	10.0
+
+Oid			batch_current_sink = InvalidOid;
+
+List *
+batch_sets(Batch *batch)
+{
+	List	   *sets = list_copy(batch->part.sets);
+
+	return batch->last_part ? lappend(sets, batch->emitted) : sets;
+}
+
+List *
+batch_lists(Batch *batch, Oid source)
+{
+	return change_sets_get_lists(batch_sets(batch), source);
+}
+
+static int64
+count_rows(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	int64		count = 0;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		count++;
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	return count;
+}
+
+static void
+count_changes(Sink *sink, const MaintainResult *result)
+{
+	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (stats == NULL)
+		return;
+
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	stats->rows += result->inserted - result->deleted;
+	stats->changes += result->changes;
+	stats->rate *= exp(-(now - stats->rate_at) / (RATE_SECONDS * USECS_PER_SEC));
+	stats->rate += result->changes / RATE_SECONDS;
+	stats->rate_at = now;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+}
+
+void
+batch_count_rows(Sink *sink)
+{
+	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
+	int64		rows = count_rows(sink->relid);
+
+	if (stats == NULL)
+		return;
+	SpinLockAcquire(&MyWorkerSlot->mutex);
+	stats->rows = rows;
+	SpinLockRelease(&MyWorkerSlot->mutex);
+}
+
+Run *
+batch_find_run(Batch *batch, Sink *sink)
+{
+	ListCell   *lc;
+
+	foreach(lc, batch->runs)
+	{
+		if (run_sink(lfirst(lc)) == sink)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+Run *
+batch_get_run(Batch *batch, Sink *sink, const Partitions *partitions)
+{
+	Run		   *run = batch_find_run(batch, sink);
+
+	if (run == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+
+		run = run_begin(sink, partitions->leaves, batch->emitted, trouble_is_netted(sink->relid));
+		run_set_counted(run, partitions->counted);
+		batch->runs = lappend(batch->runs, run);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	return run;
+}
+
+void
+batch_finish_run(Batch *batch, Run *run)
+{
+	Sink	   *sink = run_sink(run);
+	MaintainResult result;
+
+	batch_current_sink = sink->relid;
+	batch->runs = list_delete_ptr(batch->runs, run);
+	run_finish(run, &result);	/* frees it */
+	count_changes(sink, &result);
+	trouble_maintained(sink->relid);
+	batch->changes += result.changes;
+	batch->written += result.inserted + result.updated + result.deleted;
+	batch_current_sink = InvalidOid;
+}
+
+void
+batch_discard_run(Batch *batch, Sink *sink)
+{
+	Run		   *run = batch_find_run(batch, sink);
+
+	if (run == NULL)
+		return;
+	batch->runs = list_delete_ptr(batch->runs, run);
+	run_discard(run);
+}
+
+void
+batch_finish_runs(Batch *batch, int level)
+{
+	List	   *runs = list_copy(batch->runs);
+	ListCell   *lc;
+
+	foreach(lc, runs)
+	{
+		Run		   *run = lfirst(lc);
+
+		if (run_sink(run)->level <= level)
+			batch_finish_run(batch, run);
+	}
+	list_free(runs);
+}

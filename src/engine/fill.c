@@ -1,0 +1,503 @@
+/*-------------------------------------------------------------------------
+ *
+ * fill.c
+ *		The way of a sink that has to be computed anew.
+ *
+ * A sink is filled at the snapshot S of a batch, so that nothing has to be
+ * spliced: S has what the fill reads, and the batches after it yield the
+ * rest.  If the source is small, that is done within the batch.
+ *
+ * A large source would hold up all other sinks.  Then a second worker, the
+ * filler, takes over S and fills the sink in a transaction of its own, while
+ * the worker goes on with its batches and keeps the source's changes for the
+ * new sink.  When the filler has committed, the next batch, whose snapshot sees
+ * that, applies what was kept and its own changes, and the sink is live.
+ *
+ *	state		known by					moves on
+ *	-----		--------					--------
+ *	LIVE		sink_state: live, and		any reason to fill (fill_state) ->
+ *				built_generation is the		WANTED
+ *				sink's generation, its
+ *				built_definition its
+ *				definition
+ *	WANTED		any other sink_state: for	at the last part of a batch that is
+ *				one whose fill was begun	aligned and holds back nothing of an
+ *				or put off "building"		older interest, if no sink that it reads
+ *				and generation 0			is SCANNING and its last fills have not
+ *											just failed: filled within the batch ->
+ *											LIVE; or, if it is large, by the filler
+ *											-> SCANNING; or while that has another
+ *											sink -> WANTED, shown as "waiting"
+ *	SCANNING	under_way.relid				changes of its sources are kept.  The
+ *											filler commits before a batch takes its
+ *											snapshot -> SCANNED.  It fails: the batch
+ *											has that error, for which the sink is to
+ *											blame.  A source changes in a way that
+ *											the log does not tell -> WANTED
+ *	SCANNED		under_way.scanned			at the batch's last part: what was kept is
+ *											applied -> LIVE; but if it has read
+ *											partitions that are none -> WANTED
+ *
+ * A sink that is paused, dropped or rebuilt meanwhile loses its filler
+ * (fill_check); so does one that failed.  An error by which the decoded changes are
+ * lost abandons the fill under way: what was kept goes with the change sets, and
+ * the stored state, "building", says WANTED.  So nothing of this has to
+ * survive the worker.
+ *
+ * One filler per database; other large sinks wait.  A sink that reads a sink is
+ * filled within the batch, which may be about to change that sink.  Sinks over
+ * one that is SCANNING are set building, and are filled after it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/freshet.h"
+
+#include "utils/memutils.h"
+
+#include "base/guc.h"
+#include "base/process.h"
+#include "fill.h"
+#include "fill_report.h"
+#include "filler.h"
+#include "maintain/change_set.h"
+#include "maintain/run.h"
+#include "trouble.h"
+
+typedef enum FillState
+{
+	FILL_STATE_LIVE,
+	FILL_STATE_WANTED,
+	FILL_STATE_SCANNING,
+	FILL_STATE_SCANNED
+} FillState;
+
+/* The sink that the filler has. */
+typedef struct FillUnderWay
+{
+	Oid			relid;			/* InvalidOid: none */
+	int64		generation;		/* of the sink when it was begun */
+	bool		scanned;		/* the filler has committed, and the snapshot of
+								 * the batch under way sees it */
+	bool		started_now;	/* by the batch under way */
+
+	/* changes of its sources since; NULL: none yet */
+	ChangeSet  *kept;			/* by batches that were committed */
+	ChangeSet  *kept_now;		/* by the batch under way */
+} FillUnderWay;
+
+static FillUnderWay under_way;
+
+static bool
+is_under_way(Oid relid)
+{
+	return under_way.relid == relid;
+}
+
+/*
+ * Does the sink need a snapshot, which this batch does not reach?  It is set
+ * building then, and filled by the batch that does.
+ */
+static bool
+misses_snapshot(Sink *sink, Batch *batch, bool changed)
+{
+	return sink->plan->shape == SHAPE_REFRESH && !batch->aligned && batch->last_part &&
+		(changed || batch_find_run(batch, sink) != NULL);
+}
+
+/* changed: the sink's sources have changes in this part. */
+static FillState
+fill_state(Sink *sink, Batch *batch, const Partitions *partitions, bool changed)
+{
+	if (is_under_way(sink->relid))
+		return under_way.scanned ? FILL_STATE_SCANNED : FILL_STATE_SCANNING;
+	if (sink->state != SINK_LIVE || sink->built_generation != sink->generation ||
+		sink->built_definition != sink->definition || batch->all_anew ||
+		list_member_oid(batch->unknown, sink->relid) || !run_is_possible(sink) ||
+		misses_snapshot(sink, batch, changed) || partitions->lost)
+		return FILL_STATE_WANTED;
+	return FILL_STATE_LIVE;
+}
+
+bool
+fill_is_settled(Sink *sink, Batch *batch)
+{
+	return sink->strategy != STRATEGY_REFRESH && sink->state == SINK_LIVE &&
+		sink->built_generation == sink->generation && !batch->all_anew &&
+		!list_member_oid(batch->unknown, sink->relid);
+}
+
+/*
+ * The fill under way
+ */
+
+static void
+forget_under_way(void)
+{
+	if (under_way.kept != NULL)
+		change_set_destroy(under_way.kept);
+	if (under_way.kept_now != NULL)
+		change_set_destroy(under_way.kept_now);
+	memset(&under_way, 0, sizeof(FillUnderWay));
+}
+
+static void
+end_filler(void)
+{
+	if (!OidIsValid(under_way.relid))
+		return;
+	filler_stop();
+	fill_report_end(under_way.relid);
+	forget_under_way();
+}
+
+void
+fill_before_snapshot(void)
+{
+	under_way.scanned = OidIsValid(under_way.relid) && filler_is_done();
+}
+
+bool
+fill_needs_batch(void)
+{
+	return OidIsValid(under_way.relid) && filler_has_ended();
+}
+
+void
+fill_abandon(void)
+{
+	/* the decoder has destroyed all change sets */
+	under_way.kept = under_way.kept_now = NULL;
+	end_filler();
+	fill_report_end_all();
+}
+
+void
+fill_check(List *sinks)
+{
+	ListCell   *lc;
+
+	if (!OidIsValid(under_way.relid))
+		return;
+	foreach(lc, sinks)
+	{
+		Sink	   *sink = lfirst(lc);
+
+		if (is_under_way(sink->relid) && !sink->paused &&
+			sink->generation == under_way.generation)
+			return;
+	}
+	end_filler();
+}
+
+/* A copy of the changes: their lists end with the batch. */
+static void
+keep_list(ChangeSet *set, Oid relid, ChangeList *list)
+{
+	ChangeList *copy = change_set_get_list(set, relid, true);
+	ChangeIterator it;
+	Change		change;
+
+	change_iterator_begin(&it, list);
+	while (change_iterator_next(&it, &change))
+	{
+		if (change.kind == CHANGE_TRUNCATE)
+			change_list_add_truncate(copy);
+		else
+			change_list_add(copy, change.kind, change.layout,
+							change.has_old ? &change.old : NULL,
+							change.has_new ? &change.new : NULL);
+	}
+	change_iterator_end(&it);
+}
+
+static Size
+kept_size(void)
+{
+	return (under_way.kept ? change_set_size(under_way.kept) : 0) +
+		change_set_size(under_way.kept_now);
+}
+
+static void
+keep_changes(Sink *sink, Batch *batch)
+{
+	ListCell   *lc;
+
+	if (under_way.kept_now == NULL)
+		under_way.kept_now = change_set_create();
+	for (int i = 0; i < sink->plan->nsources; i++)
+	{
+		Oid			source = sink->plan->sources[i].relid;
+
+		foreach(lc, batch_lists(batch, source))
+			keep_list(under_way.kept_now, source, lfirst(lc));
+	}
+
+	if (freshet_max_fill_backlog >= 0 &&
+		kept_size() > (Size) freshet_max_fill_backlog * 1024 * 1024)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the changes kept while the sink was filled exceed "
+						"freshet.max_fill_backlog"),
+				 errhint("Raise freshet.max_fill_backlog, or call freshet.rebuild_sink() when "
+						 "there are fewer changes.")));
+}
+
+void
+fill_committed(void)
+{
+	ListCell   *lc;
+
+	under_way.started_now = false;
+	if (under_way.kept_now == NULL)
+		return;
+	if (under_way.kept == NULL)
+	{
+		under_way.kept = under_way.kept_now;
+		under_way.kept_now = NULL;
+		return;
+	}
+	foreach(lc, change_set_relids(under_way.kept_now))
+		keep_list(under_way.kept, lfirst_oid(lc),
+				  change_set_get_list(under_way.kept_now, lfirst_oid(lc), false));
+	change_set_destroy(under_way.kept_now);
+	under_way.kept_now = NULL;
+}
+
+void
+fill_aborted(void)
+{
+	if (under_way.kept_now != NULL)
+		change_set_destroy(under_way.kept_now);
+	under_way.kept_now = NULL;
+	/* it reads at the snapshot of a batch that came to nothing, or is at its end */
+	if (under_way.started_now || (OidIsValid(under_way.relid) && filler_has_failed()))
+		end_filler();
+}
+
+void
+fill_cancel(Sink *sink)
+{
+	if (is_under_way(sink->relid))
+		end_filler();
+}
+
+static void
+set_unknown(Sink *sink, Batch *batch)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+
+	batch->unknown = list_append_unique_oid(batch->unknown, sink->relid);
+	MemoryContextSwitchTo(oldcontext);
+	if (is_under_way(sink->relid))
+		end_filler();
+}
+
+void
+fill_note_unknown(Sink *sink, Batch *batch)
+{
+	ListCell   *lc;
+
+	for (int i = 0; i < sink->plan->nsources; i++)
+	{
+		foreach(lc, batch_lists(batch, sink->plan->sources[i].relid))
+		{
+			if (change_list_is_unknown(lfirst(lc)))
+				set_unknown(sink, batch);
+		}
+	}
+}
+
+/*
+ * Beginning
+ */
+
+/* The sink cannot go on from where it is. */
+static void
+set_building(Sink *sink)
+{
+	if (sink->state == SINK_BUILDING && sink->built_generation == 0)
+		return;
+	sink->built_generation = 0;
+	sink_set_state(sink, SINK_BUILDING, NULL);
+}
+
+/* Its last fills have failed: the next one is to wait a little. */
+static void
+leave_unfilled(Sink *sink, Batch *batch)
+{
+	batch_discard_run(batch, sink);
+	set_building(sink);
+}
+
+/*
+ * The rows that a filler writes are no changes: the sinks over its sink are
+ * filled when it has ended, and until then what they have means nothing.
+ */
+static void
+set_dependants_building(Sink *sink, Batch *batch)
+{
+	ListCell   *lc;
+
+	foreach(lc, batch->sinks)
+	{
+		Sink	   *other = lfirst(lc);
+
+		if (list_member_oid(other->sources, sink->relid) && other->state == SINK_LIVE)
+		{
+			batch_discard_run(batch, other);
+			set_building(other);
+		}
+	}
+}
+
+static bool
+reads_unfilled_sink(Sink *sink)
+{
+	ListCell   *lc;
+
+	foreach(lc, sink->sources)
+	{
+		if (is_under_way(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Have the filler take a sink that would hold up the others, now or when it is
+ * free; false if the sink is to be filled within the batch.
+ */
+static bool
+leave_to_filler(Sink *sink, Batch *batch)
+{
+	int64		rows;
+
+	if (sink->source_is_sink || !filler_can_take(batch->snapshot) ||
+		fill_report_estimate(sink, &rows) <= (uint64) freshet_fill_threshold * 1024 * 1024)
+		return false;
+
+	if (OidIsValid(under_way.relid))
+	{
+		(void) fill_report_phase(sink, FILL_WAITING);
+		return true;
+	}
+
+	/* before it is started: an error here has to end it */
+	under_way.relid = sink->relid;
+	under_way.generation = sink->generation;
+	under_way.started_now = true;
+	(void) fill_report_phase(sink, FILL_SCANNING);
+	if (filler_start(sink->relid, batch->snapshot))
+		return true;
+	fill_report_end(sink->relid);
+	forget_under_way();
+	return false;
+}
+
+/* The sink is what its query gives. */
+static void
+end_fill(Sink *sink, Batch *batch)
+{
+	batch_finish_run(batch, batch_find_run(batch, sink));
+	trouble_filled(sink->relid);
+	batch_count_rows(sink);
+	fill_report_end(sink->relid);
+	sink_set_state(sink, SINK_LIVE, NULL);
+}
+
+/* At the last part: fill the sink at the batch's snapshot, or have it filled. */
+static void
+begin_fill(Sink *sink, Batch *batch, const Partitions *partitions)
+{
+	batch_discard_run(batch, sink);
+	if (!batch->aligned || decoder_holds_older_interest())
+	{
+		/* changes that S does not see yet have not been kept for it */
+		set_building(sink);
+		batch->retry |= batch->aligned;
+		return;
+	}
+
+	batch->filling = true;
+	partitions_note(sink, partitions);
+	sink->built_definition = sink->definition;
+	if (leave_to_filler(sink, batch))
+	{
+		if (is_under_way(sink->relid))
+			set_dependants_building(sink, batch);
+		/* the partitions that the filler reads are written too */
+		sink->built_generation = 0;
+		if (is_under_way(sink->relid) || sink->state != SINK_BUILDING)
+			sink_set_state(sink, SINK_BUILDING, NULL);
+		return;
+	}
+	run_fill(batch_get_run(batch, sink, partitions), fill_report_phase(sink, FILL_SCANNING));
+	end_fill(sink, batch);
+}
+
+/*
+ * Moving on
+ */
+
+/* At the last part: apply what was kept while the filler was at work. */
+static void
+catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
+{
+	List	   *sets = list_make1(under_way.kept_now);
+	Run		   *run;
+	ListCell   *lc;
+
+	filler_check();
+	if (!under_way.scanned)
+		return;
+	(void) fill_report_phase(sink, FILL_CATCHING_UP);
+	if (misses_snapshot(sink, batch, true))
+		return;
+
+	batch->filling = false;
+	batch->again = true;
+	if (partitions->lost)
+	{
+		/* it has read other partitions than there are now: once more */
+		end_filler();
+		return;
+	}
+	run = batch_get_run(batch, sink, partitions);
+	if (under_way.kept != NULL)
+		sets = lcons(under_way.kept, sets);
+	run_feed(list_make1(run), sets, &batch_current_sink);
+	foreach(lc, partitions->added)
+	{
+		AddedLeaf  *added = lfirst(lc);
+
+		run_add_leaf(run, added->source, added->relid);
+	}
+	partitions_note(sink, partitions);
+	end_fill(sink, batch);
+	filler_forget();
+	forget_under_way();
+}
+
+bool
+fill_move_on(Sink *sink, Batch *batch, const Partitions *partitions, bool changed)
+{
+	switch (fill_state(sink, batch, partitions, changed))
+	{
+		case FILL_STATE_LIVE:
+			return false;
+		case FILL_STATE_WANTED:
+			if (batch->last_part && trouble_is_pausing(sink->relid))
+				leave_unfilled(sink, batch);
+			else if (batch->last_part && !reads_unfilled_sink(sink))
+				begin_fill(sink, batch, partitions);
+			break;
+		case FILL_STATE_SCANNING:
+		case FILL_STATE_SCANNED:
+			keep_changes(sink, batch);
+			batch->filling = true;
+			if (batch->last_part)
+				catch_up(sink, batch, partitions);
+			break;
+	}
+	return true;
+}
