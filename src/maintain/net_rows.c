@@ -164,7 +164,7 @@ deliver_row(NetRows *net, int occurrence, TupleTableSlot *slot, int64 count,
 		slot->tts_values[source->used[i] - 1] = values[i];
 		slot->tts_isnull[source->used[i] - 1] = nulls[i];
 	}
-	for (int64 i = 0; i < Abs(count); i++)
+	for (int64 i = count < 0 ? -count : count; i > 0; i--)
 		net->target->row(net->target, occurrence, slot, count > 0 ? 1 : -1);
 }
 
