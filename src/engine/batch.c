@@ -389,7 +389,7 @@ batch_run(BatchOutcome *outcome)
 	note_confirmable(wrote);
 	publish(batch, ticket);
 	outcome->behind = !batch->aligned;
-	outcome->retry = batch->retry || batch->again;
+	outcome->retry = batch->retry || batch->repeat;
 }
 
 void

@@ -44,7 +44,7 @@ typedef struct Batch
 	int64		changes;
 	int64		written;		/* rows of sinks */
 	bool		retry;
-	bool		again;			/* the filler is free for the next sink */
+	bool		repeat;			/* the filler is free for the next sink */
 } Batch;
 
 /* The sink being maintained, or InvalidOid: it is to blame for an error. */

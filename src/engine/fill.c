@@ -455,7 +455,7 @@ catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
 		return;
 
 	batch->filling = false;
-	batch->again = true;
+	batch->repeat = true;
 	if (partitions->lost)
 	{
 		/* it has read other partitions than there are now: once more */

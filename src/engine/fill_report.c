@@ -78,7 +78,7 @@ fill_report_estimate(Sink *sink, int64 *rows)
 	return size;
 }
 
-SinkStats *
+int64 *
 fill_report_phase(Sink *sink, FillPhase phase)
 {
 	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
@@ -96,7 +96,7 @@ fill_report_phase(Sink *sink, FillPhase phase)
 	}
 	stats->phase = phase;
 	SpinLockRelease(&MyWorkerSlot->mutex);
-	return stats;
+	return &stats->rows_done;
 }
 
 void

@@ -20,7 +20,7 @@
 extern uint64 fill_report_estimate(Sink *sink, int64 *rows);
 
 /* Show the sink in this phase; gives where rows are counted, or NULL. */
-extern SinkStats *fill_report_phase(Sink *sink, FillPhase phase);
+extern int64 *fill_report_phase(Sink *sink, FillPhase phase);
 /* Do not show it any more, or none. */
 extern void fill_report_end(Oid relid);
 extern void fill_report_end_all(void);

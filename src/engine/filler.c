@@ -209,6 +209,7 @@ static void
 fill_at_snapshot(Oid relid)
 {
 	MaintainResult result;
+	SinkStats  *stats;
 	Run		   *run;
 	Sink	   *sink;
 	Partitions *partitions;
@@ -218,7 +219,8 @@ fill_at_snapshot(Oid relid)
 	sink_make_plan(sink);
 	partitions = partitions_look(sink, true);
 	run = run_begin(sink, partitions->leaves, NULL, false);
-	run_fill(run, shmem_sink_stats(MyWorkerSlot, relid, false));
+	stats = shmem_sink_stats(MyWorkerSlot, relid, false);
+	run_fill(run, stats ? &stats->rows_done : NULL);
 	run_finish(run, &result);
 	partitions_check(list_make1(sink));
 }

@@ -196,7 +196,7 @@ trouble_filled(Oid relid)
 }
 
 static bool
-is_maintained(Oid relid, List *sinks)
+is_worth_keeping(Oid relid, List *sinks)
 {
 	ListCell   *lc;
 
@@ -221,7 +221,7 @@ trouble_begin_batch(List *sinks)
 	{
 		Trouble    *trouble = lfirst(lc);
 
-		if (!is_maintained(trouble->relid, sinks))
+		if (!is_worth_keeping(trouble->relid, sinks))
 			forget(trouble);
 		else if (trouble->not_before <= now)
 			trouble->not_before = 0;

@@ -200,7 +200,7 @@ bag_flush(RowConsumer *consumer)
 
 /* What is stored already stays. */
 static void
-bag_fill(RowConsumer *consumer, SinkStats *stats)
+bag_fill(RowConsumer *consumer, int64 *rows_done)
 {
 	Bag		   *bag = (Bag *) consumer;
 	MemoryContext context = AllocSetContextCreate(bag->context, "freshet filled bag",
@@ -211,7 +211,7 @@ bag_fill(RowConsumer *consumer, SinkStats *stats)
 	bag->truncated = false;
 	bag->diff = row_diff_begin(bag->writer);
 	feed_table(bag->sink, plan_rows(bag->sink->plan)->occurrence, bag->leaves,
-			   GetActiveSnapshot(), consumer, stats);
+			   GetActiveSnapshot(), consumer, rows_done);
 	writer_begin(bag->writer);
 	row_diff_write(bag->diff);
 	writer_end(bag->writer);

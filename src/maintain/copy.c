@@ -460,7 +460,7 @@ delete_void_rows(Copy *copy)
 }
 
 static void
-copy_fill(RowConsumer *consumer, SinkStats *stats)
+copy_fill(RowConsumer *consumer, int64 *rows_done)
 {
 	Copy	   *copy = (Copy *) consumer;
 
@@ -468,7 +468,7 @@ copy_fill(RowConsumer *consumer, SinkStats *stats)
 	writer_delete_all(copy->writer);
 	copy->fresh = copy->filling = true;
 	feed_table(copy->sink, plan_rows(copy->sink->plan)->occurrence, copy->leaves,
-			   GetActiveSnapshot(), consumer, stats);
+			   GetActiveSnapshot(), consumer, rows_done);
 	write_rows(copy);
 	copy->fresh = copy->filling = false;
 	writer_end(copy->writer);

@@ -264,7 +264,7 @@ feed_changes(const Feed *feed, List *sets, Oid *blame)
 
 static int64
 feed_relation(Relation rel, Relation root, int occurrence, Snapshot snapshot,
-			  RowConsumer *consumer, SinkStats *stats)
+			  RowConsumer *consumer, int64 *rows_done)
 {
 	TableScanDesc scan;
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
@@ -292,8 +292,8 @@ feed_relation(Relation rel, Relation root, int occurrence, Snapshot snapshot,
 		process_steps++;
 		if ((++count & 1023) == 0)
 		{
-			if (stats != NULL)
-				stats->rows_done += 1024;
+			if (rows_done != NULL)
+				*rows_done += 1024;
 			process_check_stop();
 			CHECK_FOR_INTERRUPTS();
 		}
@@ -352,7 +352,7 @@ feed_check_sources(const Sink *sink, List *leaves)
 
 int64
 feed_table(const Sink *sink, int occurrence, List *leaves, Snapshot snapshot,
-		   RowConsumer *consumer, SinkStats *stats)
+		   RowConsumer *consumer, int64 *rows_done)
 {
 	Relation	root;
 	int64		count = 0;
@@ -361,7 +361,7 @@ feed_table(const Sink *sink, int occurrence, List *leaves, Snapshot snapshot,
 	feed_check_sources(sink, leaves);
 	root = table_open(plan_source_of(sink->plan, occurrence)->relid, NoLock);
 	if (root->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		count = feed_relation(root, root, occurrence, snapshot, consumer, stats);
+		count = feed_relation(root, root, occurrence, snapshot, consumer, rows_done);
 
 	foreach(lc, leaves)
 	{
@@ -370,7 +370,7 @@ feed_table(const Sink *sink, int occurrence, List *leaves, Snapshot snapshot,
 		/* dropped since the snapshot: the next batch takes its rows away */
 		if (leaf == NULL)
 			continue;
-		count += feed_relation(leaf, root, occurrence, snapshot, consumer, stats);
+		count += feed_relation(leaf, root, occurrence, snapshot, consumer, rows_done);
 		table_close(leaf, NoLock);
 	}
 

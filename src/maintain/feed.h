@@ -14,7 +14,6 @@
 #include "nodes/pg_list.h"
 #include "utils/snapshot.h"
 
-#include "base/shmem.h"
 #include "catalog/sink.h"
 
 typedef struct RowConsumer
@@ -88,10 +87,10 @@ extern void feed_check_relation(Oid relid);
 
 /*
  * All rows of an occurrence that the snapshot sees, added.  leaves: the
- * partitions, if it is partitioned.  Counts in stats if not NULL.
+ * partitions, if it is partitioned.  Counts in rows_done if not NULL.
  */
 extern int64 feed_table(const Sink *sink, int occurrence, List *leaves, Snapshot snapshot,
-						RowConsumer *consumer, SinkStats *stats);
+						RowConsumer *consumer, int64 *rows_done);
 
 /* The rows of one partition of it, added.  Call feed_check_sources() before. */
 extern int64 feed_leaf(const Sink *sink, int occurrence, Oid leaf, Snapshot snapshot,

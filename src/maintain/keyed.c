@@ -339,9 +339,9 @@ keyed_open(Sink *sink, List *leaves, ChangeSet *emit)
 }
 
 static void
-keyed_fill(RowConsumer *consumer, SinkStats *stats)
+keyed_fill(RowConsumer *consumer, int64 *rows_done)
 {
-	keyed_write_all((Keyed *) consumer, stats);
+	keyed_write_all((Keyed *) consumer, rows_done);
 }
 
 static void

@@ -103,7 +103,7 @@ extern void affected_keys_find(Keyed *keyed, int node);
 
 /* Recompute the rows of the affected keys. */
 extern void keyed_write_keys(Keyed *keyed);
-/* Recompute all rows.  stats may be NULL. */
-extern void keyed_write_all(Keyed *keyed, SinkStats *stats);
+/* Recompute all rows.  rows_done, a counter, may be NULL. */
+extern void keyed_write_all(Keyed *keyed, int64 *rows_done);
 
 #endif							/* FRESHET_KEYED_H */

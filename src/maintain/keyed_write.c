@@ -50,7 +50,7 @@ typedef struct RowWriting
 {
 	Keyed	   *keyed;
 	bool		fresh;			/* the sink was empty: insert */
-	SinkStats  *stats;
+	int64	   *rows_done;
 	int64		rows;
 } RowWriting;
 
@@ -86,8 +86,8 @@ write_row(TupleTableSlot *slot, void *arg)
 	else
 		writer_insert(keyed->writer, slot->tts_values, slot->tts_isnull);
 
-	if (writing->stats != NULL)
-		writing->stats->rows_done = ++writing->rows;
+	if (writing->rows_done != NULL)
+		*writing->rows_done = ++writing->rows;
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextReset(keyed->scratch);
 }
@@ -296,7 +296,7 @@ stored_keys(Keyed *keyed, KeyRows *rows)
 }
 
 void
-keyed_write_all(Keyed *keyed, SinkStats *stats)
+keyed_write_all(Keyed *keyed, int64 *rows_done)
 {
 	KeyedQueries *queries = keyed_queries(keyed->sink);
 	RowWriting	writing;
@@ -309,7 +309,7 @@ keyed_write_all(Keyed *keyed, SinkStats *stats)
 	if (keyed->consumer.netted && writer_order_matters(keyed->writer))
 		writer_delete_all(keyed->writer);
 	writing.fresh = writer_sink_is_empty(keyed->writer);
-	writing.stats = stats;
+	writing.rows_done = rows_done;
 	/* none can be assigned within a parallel query */
 	(void) GetCurrentTransactionId();
 	if (!writing.fresh)

@@ -48,7 +48,7 @@ typedef struct Refresh
 typedef struct QueryResult
 {
 	RowDiff    *diff;
-	SinkStats  *stats;
+	int64	   *rows_done;
 } QueryResult;
 
 static void
@@ -89,8 +89,8 @@ take_row(TupleTableSlot *slot, void *arg)
 	QueryResult *result = arg;
 
 	row_diff_add(result->diff, slot);
-	if (result->stats != NULL)
-		result->stats->rows_done++;
+	if (result->rows_done != NULL)
+		(*result->rows_done)++;
 }
 
 static char *
@@ -104,14 +104,14 @@ definition_text(const Sink *sink)
 }
 
 static void
-run_query(Refresh *refresh, SinkStats *stats)
+run_query(Refresh *refresh, int64 *rows_done)
 {
 	Sink	   *sink = refresh->sink;
 	MemoryContext context = AllocSetContextCreate(refresh->context, "freshet result",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	int			nestlevel = NewGUCNestLevel();
-	QueryResult result = {row_diff_begin(refresh->writer), stats};
+	QueryResult result = {row_diff_begin(refresh->writer), rows_done};
 
 	process_lock_relation(sink->viewid, AccessShareLock);
 	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
@@ -132,9 +132,9 @@ run_query(Refresh *refresh, SinkStats *stats)
 }
 
 static void
-refresh_fill(RowConsumer *consumer, SinkStats *stats)
+refresh_fill(RowConsumer *consumer, int64 *rows_done)
 {
-	run_query((Refresh *) consumer, stats);
+	run_query((Refresh *) consumer, rows_done);
 }
 
 static void

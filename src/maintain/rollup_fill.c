@@ -326,7 +326,7 @@ rollup_adopt_rows(Rollup *rollup)
 }
 
 void
-rollup_fill(RowConsumer *consumer, SinkStats *stats)
+rollup_fill(RowConsumer *consumer, int64 *rows_done)
 {
 	Rollup	   *rollup = (Rollup *) consumer;
 	SinkPlan   *plan = rollup->plan;
@@ -340,6 +340,6 @@ rollup_fill(RowConsumer *consumer, SinkStats *stats)
 		if (plan->nkeys == 0)
 			(void) rollup_get_group(rollup);
 		feed_table(rollup->sink, plan_rows(rollup->sink->plan)->occurrence, rollup->leaves,
-				   GetActiveSnapshot(), consumer, stats);
+				   GetActiveSnapshot(), consumer, rows_done);
 	}
 }

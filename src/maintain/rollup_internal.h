@@ -133,7 +133,7 @@ extern void rollup_spill_write(Rollup *rollup);
 extern void rollup_spill_forget(Rollup *rollup);
 
 /* rollup_fill.c */
-extern void rollup_fill(RowConsumer *consumer, SinkStats *stats);
+extern void rollup_fill(RowConsumer *consumer, int64 *rows_done);
 /* Tell the groups which rows of the sink they have; delete the others. */
 extern void rollup_adopt_rows(Rollup *rollup);
 

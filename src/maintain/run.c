@@ -115,7 +115,7 @@ run_sink(const Run *run)
 }
 
 void
-run_fill(Run *run, SinkStats *stats)
+run_fill(Run *run, int64 *rows_done)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
 	SinkSandbox sandbox;
@@ -124,7 +124,7 @@ run_fill(Run *run, SinkStats *stats)
 	if (run->methods->prepare_fill != NULL)
 		run->methods->prepare_fill(run->sink);
 	sink_enter_sandbox(run->sink, &sandbox);
-	run->methods->fill(run->consumer, stats);
+	run->methods->fill(run->consumer, rows_done);
 	sink_leave_sandbox(&sandbox);
 	MemoryContextSwitchTo(oldcontext);
 }

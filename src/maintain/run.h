@@ -7,7 +7,7 @@
  * snapshot active (copied, so that its command counter can move):
  *
  *		run = run_begin(sink, leaves, emit, netted);
- *		run_fill(run, stats);			or
+ *		run_fill(run, rows_done);			or
  *		run_feed(runs, sets, &blame);	as often as there are changes
  *		run_finish(run, &result);		or run_discard(run)
  *
@@ -28,7 +28,6 @@
 
 #include "nodes/pg_list.h"
 
-#include "base/shmem.h"
 #include "catalog/sink.h"
 #include "change_set.h"
 #include "feed.h"
@@ -72,8 +71,8 @@ extern void run_drop_leavings(Oid sink_relid);
 /* The sink that it maintains. */
 extern Sink *run_sink(const Run *run);
 
-/* Compute the sink anew from the sources' rows; stats may be NULL. */
-extern void run_fill(Run *run, SinkStats *stats);
+/* Compute the sink anew from the sources' rows; rows_done, a counter, may be NULL. */
+extern void run_fill(Run *run, int64 *rows_done);
 
 /*
  * Feed the changes in these sets (List of ChangeSet *) to runs (List of Run *).
@@ -98,7 +97,7 @@ extern void run_discard(Run *run);
 typedef struct RunMethods
 {
 	RowConsumer *(*open) (Sink *sink, List *leaves, ChangeSet *emit);
-	void		(*fill) (RowConsumer *consumer, SinkStats *stats);
+	void		(*fill) (RowConsumer *consumer, int64 *rows_done);
 	void		(*flush) (RowConsumer *consumer);
 	void		(*close) (RowConsumer *consumer, MaintainResult *result);
 	/* is all there that maintenance needs, beside the sink?  Else fill it. */
