@@ -497,6 +497,8 @@ foreach my $fire (@fire)
 	$node->safe_psql('postgres', q{SELECT freshet.rebuild_sink('wide_many')});
 	sleep(rand(0.4));
 	$sub->();
+	# what came of it shows when the batch that sees it is over
+	wait_for_freshet($node);
 	ok( $node->poll_query_until('postgres',
 			q{SELECT count(*) = 0 FROM freshet.status WHERE state NOT IN ('live', 'catching up')}),
 		"$what: all live")

@@ -150,6 +150,15 @@
 #define freshet_executor_run(desc)	ExecutorRun(desc, ForwardScanDirection, 0, true)
 #endif
 
+/* Room for a caller's own data before the tuple came with 18. */
+#if PG_VERSION_NUM >= 180000
+#define freshet_form_minimal_tuple(desc, values, nulls) \
+	heap_form_minimal_tuple(desc, values, nulls, 0)
+#else
+#define freshet_form_minimal_tuple(desc, values, nulls) \
+	heap_form_minimal_tuple(desc, values, nulls)
+#endif
+
 /* 18: a hash entry's additional data is allocated with it */
 #if PG_VERSION_NUM >= 180000
 #define freshet_build_hash_table(desc, ops, ncols, cols, eqfuncs, hashfuncs, collations, \

@@ -72,19 +72,35 @@ process_lock_relation(Oid relid, LOCKMODE lockmode)
 						   name ? name : psprintf("%u", relid)));
 }
 
+/* The relation, and those below it if it is partitioned. */
+static List *
+tree_of(Oid relid)
+{
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return list_make1_oid(relid);
+	return find_all_inheritors(relid, NoLock, NULL);
+}
+
+bool
+process_try_lock_tree(Oid relid, LOCKMODE lockmode)
+{
+	ListCell   *lc;
+
+	foreach(lc, tree_of(relid))
+	{
+		if (!process_try_lock_relation(lfirst_oid(lc), lockmode))
+			return false;
+	}
+	return true;
+}
+
 void
 process_lock_tree(Oid relid, LOCKMODE lockmode)
 {
 	ListCell   *lc;
 
-	process_lock_relation(relid, lockmode);
-	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
-		return;
-	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
-	{
-		if (lfirst_oid(lc) != relid)
-			process_lock_relation(lfirst_oid(lc), lockmode);
-	}
+	foreach(lc, tree_of(relid))
+		process_lock_relation(lfirst_oid(lc), lockmode);
 }
 
 void

@@ -51,6 +51,7 @@ extern bool process_try_lock_relation(Oid relid, LOCKMODE lockmode);
 
 /* The same as the first for a relation and, if it is partitioned, all that is below it. */
 extern void process_lock_tree(Oid relid, LOCKMODE lockmode);
+extern bool process_try_lock_tree(Oid relid, LOCKMODE lockmode);
 
 /*
  * Whatever is done for a sink row by row counts here, so that a function that

@@ -436,7 +436,7 @@ sink_can_plan(const Sink *sink)
 		return false;
 	foreach(lc, sink->sources)
 	{
-		if (!process_try_lock_relation(lfirst_oid(lc), AccessShareLock))
+		if (!process_try_lock_tree(lfirst_oid(lc), AccessShareLock))
 			return false;
 	}
 	foreach(lc, sink->views)
@@ -499,7 +499,8 @@ sink_make_plan(Sink *sink)
 	process_lock_relation(sink->relid, AccessShareLock);
 	foreach(lc, sink->sources)
 	{
-		process_lock_relation(lfirst_oid(lc), AccessShareLock);
+		/* with its partitions, which are looked at too */
+		process_lock_tree(lfirst_oid(lc), AccessShareLock);
 		(void) relation_owner(lfirst_oid(lc));
 	}
 	foreach(lc, sink->views)

@@ -121,7 +121,7 @@ take_worker_slot(Oid dboid)
 	}
 	LWLockRelease(FreshetState->lock);
 	if (!taken)
-		before_shmem_exit(worker_exit, 0);
+		on_shmem_exit(worker_exit, 0);
 	return !taken;
 }
 

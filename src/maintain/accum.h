@@ -139,7 +139,7 @@ extern void state_put_int64(StringInfo buf, int64 value);
 extern int64 state_get_int64(StringInfo buf);
 /* Nothing may be left over. */
 extern void state_check_end(StringInfo buf);
-extern void state_is_corrupted(void) pg_attribute_noreturn();
+extern void state_is_corrupted(void) __attribute__((noreturn));
 extern void accum_serialize(const AccumDesc *desc, const Accum *acc, StringInfo buf);
 extern void accum_deserialize(const AccumDesc *desc, Accum *acc, StringInfo buf);
 

@@ -193,9 +193,9 @@ count_row(SignedRows *rows, int sign, const Datum *values, const bool *nulls)
 	if (lc == NULL)
 	{
 		entry = palloc0(sizeof(NetEntry));
-		entry->row = heap_form_minimal_tuple(slot->tts_tupleDescriptor,
-											 unconstify(Datum *, values),
-											 unconstify(bool *, nulls));
+		entry->row = freshet_form_minimal_tuple(slot->tts_tupleDescriptor,
+												unconstify(Datum *, values),
+												unconstify(bool *, nulls));
 		rows->entries = lappend(rows->entries, entry);
 	}
 	entry->count += sign;
