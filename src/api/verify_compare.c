@@ -15,6 +15,9 @@
  * The rows of a wide view are ordered by their keys, which are unique; their
  * documents are compared byte by byte, so that 1.0 is not 1.00.
  *
+ * Keys of a rollup that are equal but look different need a second comparison
+ * (key_looks.c).
+ *
  * Everything is evaluated as the sink's owner, in the sandbox.
  *
  *-------------------------------------------------------------------------
@@ -39,6 +42,7 @@
 #include "api.h"
 #include "base/names.h"
 #include "exact_agg.h"
+#include "key_looks.h"
 #include "verify.h"
 
 #define TOLERANCE_DOUBLE	1e-12
@@ -61,6 +65,7 @@ typedef struct Comparison
 	CompareColumn *columns;
 	int		   *order;			/* indexes of columns, exact ones first */
 	int			nordered;		/* how many of them the rows are ordered by */
+	int			ncompared;		/* and compared by */
 	MemoryContext row_context;	/* reset for each pair of rows */
 } Comparison;
 
@@ -88,8 +93,15 @@ column_tolerance(const SinkColumn *column)
 	return 0;
 }
 
+/* Such a column differs from the query's without fault: key_looks.c. */
+static bool
+is_decided_by_looks(const SinkPlan *plan, const Bitmapset *looks, int column)
+{
+	return bms_is_member(column, looks) && key_looks_decide(plan, column);
+}
+
 static Comparison *
-prepare_comparison(const Sink *sink)
+prepare_comparison(const Sink *sink, const Bitmapset *looks)
 {
 	const SinkPlan *plan = sink->plan;
 	Comparison *comparison = palloc0(sizeof(Comparison));
@@ -120,13 +132,13 @@ prepare_comparison(const Sink *sink)
 
 	n = 0;
 	for (int i = 0; i < comparison->ncolumns; i++)
-		if (comparison->columns[i].tolerance == 0)
+		if (comparison->columns[i].tolerance == 0 && !is_decided_by_looks(plan, looks, i))
 			comparison->order[n++] = i;
 	for (int i = 0; i < comparison->ncolumns; i++)
 		if (comparison->columns[i].tolerance > 0)
 			comparison->order[n++] = i;
 
-	comparison->nordered = n;
+	comparison->nordered = comparison->ncompared = n;
 	if (plan->shape == SHAPE_WIDE_VIEW)
 	{
 		comparison->nordered = plan->nkeys;
@@ -268,7 +280,7 @@ compare_rows(Comparison *comparison, const Side *a, const Side *b)
 	MemoryContext oldcontext = MemoryContextSwitchTo(comparison->row_context);
 	int			result = 0;
 
-	for (int k = 0; result == 0 && k < comparison->ncolumns; k++)
+	for (int k = 0; result == 0 && k < comparison->ncompared; k++)
 	{
 		int			i = comparison->order[k];
 		CompareColumn *column = &comparison->columns[i];
@@ -315,12 +327,80 @@ merge(Comparison *comparison, Side *query, Side *sink, int64 *missing, int64 *un
 	}
 }
 
+/* Texts of these columns of the sink, or of the definition if that is not NULL. */
+static char *
+looks_query(const Sink *sink, const Bitmapset *looks, const char *definition)
+{
+	StringInfoData sql;
+	StringInfoData names;
+	StringInfoData order;
+	int			i = -1;
+	int			n = 0;
+
+	initStringInfo(&sql);
+	initStringInfo(&names);
+	initStringInfo(&order);
+	appendStringInfoString(&sql, "SELECT DISTINCT ");
+	while ((i = bms_next_member(looks, i)) >= 0)
+	{
+		const char *separator = n > 0 ? ", " : "";
+		const char *name = quote_identifier(get_attname(sink->relid, sink->columns[i], false));
+
+		appendStringInfo(&sql, "%sx.%s::pg_catalog.text COLLATE \"C\"", separator, name);
+		appendStringInfo(&names, "%s%s", separator, name);
+		appendStringInfo(&order, "%s%d", separator, ++n);
+	}
+	if (definition)
+		appendStringInfo(&sql, " FROM (%s) x (%s)", definition, names.data);
+	else
+		appendStringInfo(&sql, " FROM %s x", names_relation(sink->relid));
+	appendStringInfo(&sql, " ORDER BY %s", order.data);
+	return sql.data;
+}
+
+/* Looks of keys in the sink that no row of the source has; see key_looks.c. */
+static int64
+count_unknown_looks(const Sink *sink, const Bitmapset *looks, Snapshot query_snapshot,
+					Snapshot sink_snapshot)
+{
+	Comparison *comparison = palloc0(sizeof(Comparison));
+	TypeCacheEntry *type = lookup_type_cache(TEXTOID, TYPECACHE_CMP_PROC_FINFO);
+	Side		query = {0};
+	Side		table = {0};
+	int64		not_shown = 0;
+	int64		unknown = 0;
+	int			n = bms_num_members(looks);
+
+	comparison->ncolumns = comparison->ncompared = comparison->nordered = n;
+	comparison->columns = palloc0(n * sizeof(CompareColumn));
+	comparison->order = palloc0(n * sizeof(int));
+	for (int i = 0; i < n; i++)
+	{
+		comparison->columns[i].type = TEXTOID;
+		comparison->columns[i].collation = C_COLLATION_OID;
+		comparison->order[i] = i;
+		fmgr_info_copy(&comparison->columns[i].cmp, &type->cmp_proc_finfo, CurrentMemoryContext);
+	}
+	comparison->row_context = AllocSetContextCreate(CurrentMemoryContext,
+													"freshet comparison of looks",
+													ALLOCSET_SMALL_SIZES);
+	open_side(&query, comparison,
+			  looks_query(sink, looks, key_looks_definition(sink->viewid, looks)),
+			  query_snapshot);
+	open_side(&table, comparison, looks_query(sink, looks, NULL), sink_snapshot);
+	merge(comparison, &query, &table, &not_shown, &unknown);
+	SPI_cursor_close(query.portal);
+	SPI_cursor_close(table.portal);
+	return unknown;
+}
+
 void
 verify_compare(Sink *sink, Snapshot query_snapshot, Snapshot sink_snapshot,
 			   int64 *missing, int64 *unexpected)
 {
 	SinkSandbox sandbox;
 	Comparison *comparison;
+	Bitmapset  *looks;
 	Side		query = {0};
 	Side		table = {0};
 
@@ -334,15 +414,20 @@ verify_compare(Sink *sink, Snapshot query_snapshot, Snapshot sink_snapshot,
 	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 							 false);
 
-	comparison = prepare_comparison(sink);
+	looks = key_looks_columns(sink->plan);
+	comparison = prepare_comparison(sink, looks);
 	open_side(&query, comparison,
-			  ordered_query(comparison, sink->viewid, NULL, exact_agg_definition(sink->viewid)),
+			  ordered_query(comparison, sink->viewid, NULL,
+							sink->plan->shape == SHAPE_REFRESH ? NULL :
+							exact_agg_definition(sink->viewid)),
 			  query_snapshot);
 	open_side(&table, comparison, ordered_query(comparison, sink->relid, sink->columns, NULL),
 			  sink_snapshot);
 	merge(comparison, &query, &table, missing, unexpected);
 	SPI_cursor_close(query.portal);
 	SPI_cursor_close(table.portal);
+	if (looks != NULL)
+		*unexpected += count_unknown_looks(sink, looks, query_snapshot, sink_snapshot);
 
 	sink_leave_sandbox(&sandbox);
 	SPI_finish();

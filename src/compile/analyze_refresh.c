@@ -20,6 +20,7 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
@@ -190,9 +191,14 @@ analyze_refresh(const Query *query)
 	foreach(lc, copy->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		SinkColumn *column;
 
-		if (!tle->resjunk)
-			analyze_output_column(ctx.plan, tle, NULL);
+		if (tle->resjunk)
+			continue;
+		analyze_output_column(ctx.plan, tle, NULL);
+		/* a sum may have been made in another order */
+		column = &ctx.plan->columns[ctx.plan->ncolumns - 1];
+		column->approximate = column->type == FLOAT4OID || column->type == FLOAT8OID;
 	}
 	ctx.plan->uses_settings = ctx.settings_functions != NIL;
 	return ctx.plan;
