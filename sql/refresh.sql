@@ -113,6 +113,12 @@ SELECT j, p, n, length(b) FROM rf_looks ORDER BY p::text;
 UPDATE rf_types SET b = b || 'x' WHERE id = 3;
 SELECT check_sink('rf_looks');
 SELECT max(length(b)) FROM rf_looks;
+-- how a value looks is verified, and a rebuild puts it right
+CALL spoil_sink('rf_looks', $$UPDATE rf_looks SET n = 1.000 WHERE p IS NULL$$);
+SELECT * FROM freshet.verify_sink('rf_looks');
+SELECT freshet.rebuild_sink('rf_looks');
+SELECT check_sink('rf_looks');
+SELECT n FROM rf_looks WHERE p IS NULL;
 
 -- rights: those of the definer and of the owners of views; no policy
 CREATE ROLE rf_user;

@@ -10,7 +10,8 @@
  * computed from them, on which the sink may differ from the query in the last
  * digits.  (They are summed exactly in the reference too: see exact_agg.c.)
  *
- * Values of a type without an order are compared as text.
+ * Values of a type without an order are compared as text, and so are, in sinks
+ * whose rows are no groups, those that can be equal and look different.
  *
  * The rows of a wide view are ordered by their keys, which are unique; their
  * documents are compared byte by byte, so that 1.0 is not 1.00.
@@ -41,6 +42,7 @@
 
 #include "api.h"
 #include "base/names.h"
+#include "compile/equality.h"
 #include "exact_agg.h"
 #include "key_looks.h"
 #include "verify.h"
@@ -100,6 +102,18 @@ is_decided_by_looks(const SinkPlan *plan, const Bitmapset *looks, int column)
 	return bms_is_member(column, looks) && key_looks_decide(plan, column);
 }
 
+/*
+ * Rows that are no groups are what the query computed, to the look of a value
+ * that others equal.
+ */
+static bool
+is_compared_by_look(const SinkPlan *plan, const CompareColumn *column, TypeCacheEntry *type)
+{
+	return (plan->shape == SHAPE_COPY || plan->shape == SHAPE_BAG ||
+			plan->shape == SHAPE_REFRESH) && column->tolerance == 0 &&
+		equality_is_loose(column->type, -1, column->collation, type->eq_opr);
+}
+
 static Comparison *
 prepare_comparison(const Sink *sink, const Bitmapset *looks)
 {
@@ -115,12 +129,14 @@ prepare_comparison(const Sink *sink, const Bitmapset *looks)
 	{
 		CompareColumn *column = &comparison->columns[i];
 		TypeCacheEntry *type = lookup_type_cache(plan->columns[i].type,
-												 TYPECACHE_LT_OPR | TYPECACHE_CMP_PROC_FINFO);
+												 TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR |
+												 TYPECACHE_CMP_PROC_FINFO);
 
 		column->tolerance = column_tolerance(&plan->columns[i]);
 		column->type = plan->columns[i].type;
 		column->collation = plan->columns[i].collation;
-		if (!OidIsValid(type->lt_opr) || !OidIsValid(type->cmp_proc_finfo.fn_oid))
+		if (!OidIsValid(type->lt_opr) || !OidIsValid(type->cmp_proc_finfo.fn_oid) ||
+			is_compared_by_look(plan, column, type))
 		{
 			column->as_text = true;
 			column->type = TEXTOID;
