@@ -128,11 +128,12 @@ sub persistent_pgbench
 	return FreshetTest::start_command($name, [ 'sh', '-c', $loop ]);
 }
 
+# As fast as they can, they would decide how large the tables are in the end.
 my @background = (
-	persistent_pgbench('writers', 6, [ $insert, 4 ], [ $change, 4 ]),
+	persistent_pgbench('writers', 6, [ $insert, 4 ], [ $change, 4 ], '-R', 600),
 	persistent_pgbench('truncater', 1, [ $truncate, 1 ], '-R', 3),
 	persistent_pgbench('asynchronous', 3, [ "SET synchronous_commit = off;\n$insert", 2 ],
-		[ "SET synchronous_commit = off;\n$change", 1 ]),
+		[ "SET synchronous_commit = off;\n$change", 1 ], '-R', 300),
 	persistent_pgbench('large', 1, [ $many, 1 ], '-R', 5),
 	persistent_pgbench('prepared', 1, [ $prepared, 1 ], '-R', 20));
 

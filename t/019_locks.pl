@@ -128,5 +128,35 @@ $_->quit foreach $reader, $locker;
 $node->safe_psql('postgres', "SELECT freshet.wait('$_', '90 s')") foreach @sinks;
 is_deeply([ verify_all($node) ], [], 'every sink equals its query');
 
+# ---------------------------------------------------------------------------
+# Who verifies is not starved either, by those who truncate a source over and
+# over: while a batch is under way, one of them waits for its end.
+# ---------------------------------------------------------------------------
+
+$node->safe_psql(
+	'postgres', q{
+	CREATE FUNCTION slow(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+		'BEGIN PERFORM pg_sleep(0.1); RETURN i; END';
+	CREATE TABLE often (id int PRIMARY KEY);
+	CREATE TABLE slowly (id int PRIMARY KEY, v int);
+	INSERT INTO slowly VALUES (1, 1);
+	SELECT freshet.create_sink('s_often', 'SELECT count(*) AS n FROM often');
+	SELECT freshet.create_sink('s_slowly', 'SELECT id, slow(v) AS v FROM slowly');
+	SELECT freshet.wait('s_often', '90 s');
+	SELECT freshet.wait('s_slowly', '90 s')});
+my @truncaters = (
+	start_pgbench($node, name => 'truncater', clients => 1, seconds => 1000, max_tries => 1,
+		script => "BEGIN;\nTRUNCATE often;\nINSERT INTO often VALUES (1);\nCOMMIT;\n"),
+	start_pgbench($node, name => 'slow', clients => 1, seconds => 1000, max_tries => 1, rate => 3,
+		script => "UPDATE slowly SET v = v + 1;\n"));
+is( $node->safe_psql('postgres', q{
+		SET statement_timeout = '200 s';
+		SELECT * FROM freshet.verify_sink('s_often')}),
+	'0|0', 'who verifies a table that is truncated all the time comes to an end');
+$_->{harness}->signal('INT') foreach @truncaters;
+finish_background(@truncaters);
+$node->safe_psql('postgres', q{SELECT freshet.wait('90 s')});
+is_deeply([ verify_all($node) ], [], 'every sink equals its query');
+
 $node->stop;
 done_testing();

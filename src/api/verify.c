@@ -17,29 +17,30 @@
  * later batch.  It waits WORKER_PATIENCE_MS at the most, so a session that is
  * stopped or killed delays it and no more.
  *
- * TRUNCATE, and a partition attached or detached, are visible to all
- * snapshots at once.  The session therefore notes the files of the sources
- * before it asks, and again when it has locked them after it got S; if they
- * differ, it asks again.  It holds no lock on them in between, nor on the
- * sink: behind somebody who waits for the session's lock the worker would not get
- * its own.  And it waits for no lock while it holds another, or who locks
- * several of these tables could be the victim of a deadlock: it takes all
- * without waiting, and if one is not to be had lets all go, waits for that one
- * and asks again.
+ * TRUNCATE and rewrites are visible to all snapshots at once.  So what the
+ * comparison reads is locked before S is taken, at a moment when the worker is
+ * between two batches and holds no lock (LOCKING).  The worker then takes the same
+ * locks, first of all: behind somebody who waits for the session's lock it would
+ * not get them later, and the session would wait for a batch that cannot be.
+ * If it comes too late for that it says so (LOCKING again, or REQUESTED), and the
+ * session lets all go.
  *
- * A request may come too late for the batch that answers it: S must see what
- * was committed when the files were noted.  A snapshot taken at that moment
- * tells.
+ * The session waits for no lock while it holds another, or who locks several of
+ * these tables could be the victim of a deadlock: it takes all without waiting,
+ * tries that for a moment, and if one is not to be had gives the worker leave,
+ * waits for that one with nothing else locked, and asks again.
+ *
+ * A partition can be attached, or detached concurrently, all the same.  The
+ * sources' leaves are noted before S is taken and looked at again when all is
+ * compared; if they differ, it is compared again.
  *
  *-------------------------------------------------------------------------
  */
 #include "base/freshet.h"
 
-#include "access/htup_details.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -55,7 +56,6 @@
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "api.h"
@@ -65,21 +65,9 @@
 #include "verify.h"
 
 #define SESSION_PATIENCE_MS	300000
+#define LOCKING_PATIENCE_MS	200
 
 PG_FUNCTION_INFO_V1(freshet_verify_sink);
-
-/* What must not change between the request and the lock. */
-typedef struct SourceFile
-{
-	Oid			relid;
-	Oid			file;
-} SourceFile;
-
-typedef struct SourceFiles
-{
-	int			n;
-	SourceFile *files;
-} SourceFiles;
 
 /* The two snapshots, registered. */
 typedef struct VerifySnapshots
@@ -88,6 +76,16 @@ typedef struct VerifySnapshots
 	Snapshot	sink;			/* V */
 	TransactionId batch_xid;	/* that V sees and S does not */
 } VerifySnapshots;
+
+/* One attempt. */
+typedef struct Attempt
+{
+	Sink	   *sink;
+	List	   *locked;
+	List	   *tables;			/* the sources with their partitions, when locked */
+	Oid			obstacle;		/* what somebody else has locked */
+	VerifySnapshots snapshots;
+} Attempt;
 
 /*
  * The session's side.
@@ -99,14 +97,18 @@ leave_exchange(int code, Datum arg)
 {
 	WorkerSlot *slot = (WorkerSlot *) DatumGetPointer(arg);
 	pid_t		pid;
-	VerifyPhase phase = exchange_phase(slot, &pid);
+	VerifyPhase phase;
 
-	if (phase != VERIFY_NONE && pid == MyProcPid)
-		(void) exchange_advance(slot, phase, VERIFY_NONE, MyProcPid);
+	/* the worker may be moving it on */
+	do
+	{
+		phase = exchange_phase(slot, &pid);
+	} while (phase != VERIFY_NONE && pid == MyProcPid &&
+			 !exchange_advance(slot, phase, VERIFY_NONE, MyProcPid));
 }
 
 static void
-request(WorkerSlot *slot)
+request(WorkerSlot *slot, Oid relid)
 {
 	for (;;)
 	{
@@ -121,6 +123,7 @@ request(WorkerSlot *slot)
 		{
 			slot->verify_phase = VERIFY_REQUESTED;
 			slot->verify_pid = MyProcPid;
+			slot->verify_relid = relid;
 		}
 		SpinLockRelease(&slot->mutex);
 
@@ -131,28 +134,113 @@ request(WorkerSlot *slot)
 	shmem_wake_worker(MyDatabaseId);
 }
 
+/* The sources with their partitions. */
+static List *
+source_tables(const Sink *sink)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sink->sources)
+		relids = list_concat(relids, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
+	return relids;
+}
+
 static void
-await_offer(WorkerSlot *slot)
+unlock_relations(Attempt *attempt)
+{
+	ListCell   *lc;
+
+	foreach(lc, attempt->locked)
+		UnlockRelationOid(lfirst_oid(lc), AccessShareLock);
+	list_free(attempt->locked);
+	attempt->locked = NIL;
+}
+
+/* Lock all that the comparison reads, or nothing: then there is an obstacle. */
+static bool
+lock_relations(Attempt *attempt)
+{
+	List	   *relids = list_make2_oid(attempt->sink->relid, attempt->sink->viewid);
+	ListCell   *lc;
+
+	relids = list_concat(relids, attempt->sink->views);
+	relids = list_concat(relids, source_tables(attempt->sink));
+	attempt->obstacle = InvalidOid;
+	foreach(lc, relids)
+	{
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+		{
+			attempt->obstacle = lfirst_oid(lc);
+			unlock_relations(attempt);
+			break;
+		}
+		attempt->locked = lappend_oid(attempt->locked, lfirst_oid(lc));
+	}
+	list_free(relids);
+	return !OidIsValid(attempt->obstacle);
+}
+
+/*
+ * The worker waits.  Who queued behind the locks of its last batch has them
+ * now, and is soon done.
+ */
+static bool
+lock_soon(Attempt *attempt)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   LOCKING_PATIENCE_MS);
+
+	unlock_relations(attempt);
+	while (!lock_relations(attempt))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (GetCurrentTimestamp() >= deadline)
+			return false;
+		pg_usleep(100);
+	}
+	attempt->tables = source_tables(attempt->sink);
+	return true;
+}
+
+/* Lock when the worker says so, and wait for the offer; false if a lock was not to be had. */
+static bool
+await_offer(WorkerSlot *slot, Attempt *attempt)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 													   SESSION_PATIENCE_MS);
+	VerifyPhase phase = VERIFY_REQUESTED;
 
 	for (;;)
 	{
-		VerifyPhase phase = exchange_sleep_while(slot, VERIFY_REQUESTED, MyProcPid, 1000);
-
-		if (phase == VERIFY_OFFERED)
-			return;
-		if (phase != VERIFY_REQUESTED)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("the worker could not hand over its snapshot"),
-					 errhint("Try again when fewer transactions are running.")));
-		if (GetCurrentTimestamp() >= deadline)
-			api_timeout_error("a batch of the worker", slot);
-
-		/* it may be another worker by now */
-		shmem_wake_worker(MyDatabaseId);
+		phase = exchange_sleep_while(slot, phase, MyProcPid, 1000);
+		switch (phase)
+		{
+			case VERIFY_REQUESTED:
+				unlock_relations(attempt);
+				if (GetCurrentTimestamp() >= deadline)
+					api_timeout_error("a batch of the worker", slot);
+				/* it may be another worker by now */
+				shmem_wake_worker(MyDatabaseId);
+				break;
+			case VERIFY_LOCKING:
+				if (!lock_soon(attempt))
+				{
+					(void) exchange_advance(slot, VERIFY_LOCKING, VERIFY_NONE, MyProcPid);
+					return false;
+				}
+				(void) exchange_advance(slot, VERIFY_LOCKING, VERIFY_LOCKED, MyProcPid);
+				break;
+			case VERIFY_LOCKED:
+				break;
+			case VERIFY_OFFERED:
+				return true;
+			default:
+				ereport(ERROR,
+						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						 errmsg("the worker could not hand over its snapshot"),
+						 errhint("Try again when fewer transactions are running.")));
+		}
 	}
 }
 
@@ -182,10 +270,13 @@ import_snapshot(WorkerSlot *slot)
 
 /* Once through the exchange; false if it came to nothing. */
 static bool
-exchange(WorkerSlot *slot, VerifySnapshots *result)
+exchange(WorkerSlot *slot, Attempt *attempt)
 {
-	request(slot);
-	await_offer(slot);
+	VerifySnapshots *result = &attempt->snapshots;
+
+	request(slot, attempt->sink->relid);
+	if (!await_offer(slot, attempt))
+		return false;
 
 	result->batch_xid = slot->verify_xid;
 	result->query = import_snapshot(slot);
@@ -212,123 +303,19 @@ exchange(WorkerSlot *slot, VerifySnapshots *result)
 }
 
 static bool
-obtain_snapshots(WorkerSlot *slot, VerifySnapshots *result)
+obtain_snapshots(WorkerSlot *slot, Attempt *attempt)
 {
 	volatile bool done = false;
 
 	PG_ENSURE_ERROR_CLEANUP(leave_exchange, PointerGetDatum(slot));
 	{
-		done = exchange(slot, result);
+		done = exchange(slot, attempt);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(leave_exchange, PointerGetDatum(slot));
 
 	if (!done)
 		leave_exchange(0, PointerGetDatum(slot));
 	return done;
-}
-
-/* Does a snapshot see whatever the other one, taken by this session, sees? */
-static bool
-sees_all_of(Snapshot snapshot, Snapshot other)
-{
-	if (TransactionIdPrecedes(snapshot->xmax, other->xmax))
-		return false;
-
-	for (uint32 i = 0; i < snapshot->xcnt; i++)
-	{
-		TransactionId xid = snapshot->xip[i];
-		bool		running = TransactionIdFollowsOrEquals(xid, other->xmax) ||
-			TransactionIdIsCurrentTransactionId(xid);
-
-		for (uint32 j = 0; !running && j < other->xcnt; j++)
-			running = other->xip[j] == xid;
-		if (!running)
-			return false;
-	}
-	return true;
-}
-
-/* The sources with their partitions. */
-static List *
-source_tables(const Sink *sink)
-{
-	List	   *relids = NIL;
-	ListCell   *lc;
-
-	foreach(lc, sink->sources)
-		relids = list_concat(relids, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
-	return relids;
-}
-
-static void
-note_files(const Sink *sink, SourceFiles *result)
-{
-	List	   *relids = source_tables(sink);
-	ListCell   *lc;
-
-	result->n = 0;
-	result->files = palloc0(Max(list_length(relids), 1) * sizeof(SourceFile));
-	foreach(lc, relids)
-	{
-		SourceFile *file = &result->files[result->n++];
-		HeapTuple	tuple;
-
-		file->relid = lfirst_oid(lc);
-		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(file->relid));
-		if (!HeapTupleIsValid(tuple))
-			continue;
-		file->file = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
-		ReleaseSysCache(tuple);
-	}
-}
-
-static bool
-same_files(const SourceFiles *a, const SourceFiles *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (int i = 0; i < a->n; i++)
-	{
-		if (a->files[i].relid != b->files[i].relid || a->files[i].file != b->files[i].file)
-			return false;
-	}
-	return true;
-}
-
-static void
-unlock_relations(List *relids)
-{
-	ListCell   *lc;
-
-	foreach(lc, relids)
-		UnlockRelationOid(lfirst_oid(lc), AccessShareLock);
-}
-
-/*
- * Lock all that the comparison reads, or nothing: then *obstacle is the relation
- * that somebody else has locked.  The list of what was locked is in *locked.
- */
-static bool
-lock_relations(const Sink *sink, List **locked, Oid *obstacle)
-{
-	List	   *relids = list_make2_oid(sink->relid, sink->viewid);
-	ListCell   *lc;
-
-	relids = list_concat(relids, sink->views);
-	relids = list_concat(relids, source_tables(sink));
-
-	*locked = NIL;
-	foreach(lc, relids)
-	{
-		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
-		{
-			*obstacle = lfirst_oid(lc);
-			unlock_relations(*locked);
-			return false;
-		}
-		*locked = lappend_oid(*locked, lfirst_oid(lc));
-	}
-	return true;
 }
 
 /* With nothing else locked. */
@@ -385,9 +372,10 @@ check_owner(Oid relid)
 
 /* The sink as V sees it. */
 static Sink *
-read_verified_sink(const Sink *sink, const VerifySnapshots *snapshots)
+read_verified_sink(const Attempt *attempt)
 {
-	Sink	   *result = sink_catalog_read(sink->relid, snapshots->sink);
+	const Sink *sink = attempt->sink;
+	Sink	   *result = sink_catalog_read(sink->relid, attempt->snapshots.sink);
 
 	if (result == NULL)
 		(void) sink_get(sink->relid);	/* which raises the error */
@@ -396,63 +384,6 @@ read_verified_sink(const Sink *sink, const VerifySnapshots *snapshots)
 	result->views = sink->views;
 	check_live(result);
 	return result;
-}
-
-static void
-release_snapshots(VerifySnapshots *snapshots)
-{
-	UnregisterSnapshot(snapshots->query);
-	UnregisterSnapshot(snapshots->sink);
-}
-
-/*
- * One attempt: the sink as the second snapshot sees it, with everything
- * locked; or NULL, and perhaps a relation in *obstacle whose lock is to be
- * waited for.
- */
-static Sink *
-try_verify(Oid relid, VerifySnapshots *snapshots, Oid *obstacle)
-{
-	Sink	   *sink = sink_get(relid);
-	WorkerSlot *slot = shmem_find_slot(MyDatabaseId);
-	SourceFiles before;
-	SourceFiles after;
-	Snapshot	reference;
-	List	   *locked;
-	bool		good;
-
-	*obstacle = InvalidOid;
-	check_owner(relid);
-	check_live(sink);
-	if (slot == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the worker of this database is not running"),
-				 errhint("freshet.wait() waits for it; the server's log tells why it does not "
-						 "start.")));
-
-	note_files(sink, &before);
-	reference = RegisterSnapshot(GetLatestSnapshot());
-	good = obtain_snapshots(slot, snapshots);
-	if (good && !sees_all_of(snapshots->query, reference))
-	{
-		release_snapshots(snapshots);
-		good = false;
-	}
-	UnregisterSnapshot(reference);
-	if (!good)
-		return NULL;
-
-	if (lock_relations(sink, &locked, obstacle))
-	{
-		check_owner(relid);
-		note_files(sink, &after);
-		if (same_files(&before, &after))
-			return read_verified_sink(sink, snapshots);
-		unlock_relations(locked);
-	}
-	release_snapshots(snapshots);
-	return NULL;
 }
 
 /*
@@ -491,35 +422,71 @@ snapshot_with_batch(Snapshot snapshot, TransactionId xid)
 	return RegisterSnapshot(&result);
 }
 
+/* With everything locked; false if the sources' partitions changed meanwhile. */
+static bool
+compare(const Attempt *attempt, int64 *missing, int64 *unexpected)
+{
+	const VerifySnapshots *snapshots = &attempt->snapshots;
+	Sink	   *sink;
+	Snapshot	query;
+
+	check_owner(attempt->sink->relid);
+	sink = read_verified_sink(attempt);
+	query = snapshot_with_batch(snapshots->query,
+								sink->source_is_sink ? snapshots->batch_xid :
+								InvalidTransactionId);
+	verify_compare(sink, query, snapshots->sink, missing, unexpected);
+	UnregisterSnapshot(query);
+	return equal(source_tables(attempt->sink), attempt->tables);
+}
+
+/* Once; false if it came to nothing, perhaps for an obstacle that is to be waited for. */
+static bool
+try_verify(Oid relid, Oid *obstacle, int64 *missing, int64 *unexpected)
+{
+	WorkerSlot *slot = shmem_find_slot(MyDatabaseId);
+	Attempt		attempt = {0};
+	bool		done;
+
+	check_owner(relid);
+	attempt.sink = sink_get(relid);
+	check_live(attempt.sink);
+	if (slot == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the worker of this database is not running"),
+				 errhint("freshet.wait() waits for it; the server's log tells why it does not "
+						 "start.")));
+
+	done = obtain_snapshots(slot, &attempt);
+	*obstacle = attempt.obstacle;
+	if (done)
+	{
+		done = compare(&attempt, missing, unexpected);
+		UnregisterSnapshot(attempt.snapshots.query);
+		UnregisterSnapshot(attempt.snapshots.sink);
+	}
+	unlock_relations(&attempt);
+	return done;
+}
+
 static void
 verify(Oid relid, int64 *missing, int64 *unexpected)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 													   SESSION_PATIENCE_MS);
-	VerifySnapshots snapshots;
-	Snapshot	query;
 	Oid			obstacle = InvalidOid;
-	Sink	   *sink = NULL;
 
-	do
+	while (!try_verify(relid, &obstacle, missing, unexpected))
 	{
-		wait_for_relation(obstacle);
-		sink = try_verify(relid, &snapshots, &obstacle);
-		if (sink == NULL && GetCurrentTimestamp() >= deadline)
+		if (GetCurrentTimestamp() >= deadline)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("could not verify sink \"%s\": its sources keep being truncated or "
-							"rewritten", get_rel_name(relid)),
+					 errmsg("could not verify sink \"%s\": its sources keep being locked, or "
+							"partitions attached to them", get_rel_name(relid)),
 					 errhint("Try again.")));
-	} while (sink == NULL);
-
-	query = snapshot_with_batch(snapshots.query,
-								sink->source_is_sink ? snapshots.batch_xid :
-								InvalidTransactionId);
-	verify_compare(sink, query, snapshots.sink, missing, unexpected);
-	UnregisterSnapshot(query);
-	UnregisterSnapshot(snapshots.query);
-	UnregisterSnapshot(snapshots.sink);
+		wait_for_relation(obstacle);
+	}
 }
 
 /* verify_sink(sink regclass) -> (missing bigint, unexpected bigint) */

@@ -60,14 +60,20 @@ typedef struct SinkStats
  * The exchange of freshet.verify_sink() with the worker.  Under the slot's
  * mutex, signalled through the slot's condition variable.
  *
- *	VERIFY_NONE -> (backend) REQUESTED -> (worker, in a batch) OFFERED ->
- *	(backend has the snapshot's xmin) HELD -> (worker has committed)
+ *	VERIFY_NONE -> (backend) REQUESTED -> (worker, before a batch) LOCKING ->
+ *	(backend has locked what it will read) LOCKED -> (worker, in the batch)
+ *	OFFERED -> (backend has the snapshot's xmin) HELD -> (worker has committed)
  *	COMMITTED -> (backend has taken its own snapshot) NONE
+ *
+ * From LOCKING and LOCKED the worker goes back to REQUESTED if the batch came to
+ * nothing; the backend then lets its locks go.
  */
 typedef enum VerifyPhase
 {
 	VERIFY_NONE,
 	VERIFY_REQUESTED,
+	VERIFY_LOCKING,
+	VERIFY_LOCKED,
 	VERIFY_OFFERED,
 	VERIFY_HELD,
 	VERIFY_COMMITTED
@@ -129,6 +135,7 @@ typedef struct WorkerSlot
 
 	VerifyPhase verify_phase;
 	pid_t		verify_pid;		/* the backend that asked */
+	Oid			verify_relid;	/* and for which sink */
 	VirtualTransactionId verify_vxid;	/* the worker's, while OFFERED */
 	TransactionId verify_xid;	/* that of the batch, if it has one */
 	Size		verify_len;

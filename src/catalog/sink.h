@@ -73,6 +73,9 @@ typedef struct Sink
 /* (Re)read the catalogue if an invalidation came.  In a transaction with an
  * active snapshot.  List of Sink *, sources before dependants. */
 extern List *sink_list(void);
+
+/* As it was read last: may be out of date, and needs no snapshot. */
+extern List *sink_list_last(void);
 extern void sink_cache_init(void);
 /* Would sink_list() now read the catalogue anew, and free the list it gave? */
 extern bool sink_list_changed(void);

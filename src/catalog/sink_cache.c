@@ -313,6 +313,12 @@ sink_list(void)
 	return cached_sinks;
 }
 
+List *
+sink_list_last(void)
+{
+	return cached_sinks;
+}
+
 Sink *
 sink_get(Oid relid)
 {

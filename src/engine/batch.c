@@ -225,12 +225,11 @@ take_ticket(void)
 }
 
 static void
-start_transaction(void)
+begin_transaction(void)
 {
 	StartTransactionCommand();
 	XactIsoLevel = XACT_REPEATABLE_READ;
 	XactReadOnly = false;
-	PushCopiedSnapshot(GetTransactionSnapshot());
 }
 
 /*
@@ -285,6 +284,14 @@ decode_and_maintain(Batch *batch, XLogRecPtr upto)
 	} while (!batch->last_part);
 }
 
+/* Will a batch that begins now end before its snapshot? */
+static bool
+is_far_behind(void)
+{
+	return decoder_is_started() &&
+		GetXLogInsertRecPtr() - decoder_position() > (uint64) freshet_max_batch_size * 1024 * 1024;
+}
+
 /* The batch itself, in its transaction; false if there is nothing left to do. */
 static bool
 run_in_transaction(Batch *batch, bool verify)
@@ -333,6 +340,8 @@ run_in_transaction(Batch *batch, bool verify)
 	write_progress(batch);
 	if (verify && batch->aligned)
 		snapshot_offer_make(MyWorkerSlot, batch->snapshot);
+	else if (verify)
+		snapshot_offer_aborted(MyWorkerSlot);
 	return true;
 }
 
@@ -358,7 +367,7 @@ batch_run(BatchOutcome *outcome)
 {
 	Batch	   *batch = &current;
 	uint64		ticket = take_ticket();
-	bool		verify = snapshot_offer_wanted(MyWorkerSlot);
+	bool		verify;
 	bool		wrote;
 
 	memset(outcome, 0, sizeof(BatchOutcome));
@@ -368,7 +377,9 @@ batch_run(BatchOutcome *outcome)
 	watchdog_start();
 	fill_before_snapshot();
 	partitions_before_snapshot();
-	start_transaction();
+	begin_transaction();
+	verify = !is_far_behind() && snapshot_offer_prepare(MyWorkerSlot, sink_list_last());
+	PushCopiedSnapshot(GetTransactionSnapshot());
 	outcome->nothing_to_do = !run_in_transaction(batch, verify);
 	wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	PopActiveSnapshot();
@@ -452,7 +463,8 @@ batch_settle_troubles(void)
 	{
 		ListCell   *lc;
 
-		start_transaction();
+		begin_transaction();
+		PushCopiedSnapshot(GetTransactionSnapshot());
 		foreach(lc, sink_list())
 		{
 			Sink	   *sink = lfirst(lc);

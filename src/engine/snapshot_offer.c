@@ -12,19 +12,103 @@
 #include "base/freshet.h"
 
 #include "access/xact.h"
-#include "storage/lock.h"
+#include "catalog/pg_inherits.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "base/exchange.h"
+#include "catalog/sink.h"
 #include "snapshot_offer.h"
 
 #define WORKER_PATIENCE_MS	5000
+#define LOCKING_PATIENCE_MS	500
 
-bool
-snapshot_offer_wanted(WorkerSlot *slot)
+static void
+unlock_all(List *relids, LOCKMODE lockmode)
 {
-	return exchange_phase(slot, NULL) == VERIFY_REQUESTED;
+	ListCell   *lc;
+
+	foreach(lc, relids)
+		UnlockRelationOid(lfirst_oid(lc), lockmode);
+}
+
+/* Lock them all without waiting, or none. */
+static bool
+lock_all(List *relids, LOCKMODE lockmode)
+{
+	List	   *locked = NIL;
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), lockmode))
+		{
+			unlock_all(locked, lockmode);
+			return false;
+		}
+		locked = lappend_oid(locked, lfirst_oid(lc));
+	}
+	return true;
+}
+
+/* What the batch may read of that sink: its definition, and what it is over. */
+static List *
+tables_of(const Sink *sink)
+{
+	List	   *relids = lappend_oid(list_copy(sink->views), sink->viewid);
+	ListCell   *lc;
+
+	foreach(lc, sink->sources)
+		relids = list_concat(relids, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
+	return relids;
+}
+
+/*
+ * Lock what the session has locked before somebody queues behind it, who would
+ * be in the way of the batch that the session waits for.  That is a matter of
+ * microseconds, so nothing is looked up in between.
+ */
+bool
+snapshot_offer_prepare(WorkerSlot *slot, List *sinks)
+{
+	TimestampTz deadline;
+	List	   *tables = NIL;
+	List	   *written = NIL;
+	pid_t		pid;
+	ListCell   *lc;
+
+	if (exchange_phase(slot, &pid) != VERIFY_REQUESTED)
+		return false;
+	foreach(lc, sinks)
+	{
+		Sink	   *sink = lfirst(lc);
+
+		if (sink->relid != slot->verify_relid)
+			continue;
+		tables = tables_of(sink);
+		written = list_make1_oid(sink->relid);
+	}
+	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCKING_PATIENCE_MS);
+	if (written == NIL || !exchange_advance(slot, VERIFY_REQUESTED, VERIFY_LOCKING, pid))
+		return false;
+
+	while (exchange_sleep_while(slot, VERIFY_LOCKING, pid, LOCKING_PATIENCE_MS) == VERIFY_LOCKED)
+	{
+		if (lock_all(written, RowExclusiveLock))
+		{
+			if (lock_all(tables, AccessShareLock))
+				return true;
+			unlock_all(written, RowExclusiveLock);
+		}
+		/* once more, unless it takes too long */
+		if (GetCurrentTimestamp() >= deadline ||
+			!exchange_advance(slot, VERIFY_LOCKED, VERIFY_LOCKING, pid))
+			break;
+	}
+	snapshot_offer_aborted(slot);
+	return false;
 }
 
 void
@@ -33,13 +117,13 @@ snapshot_offer_make(WorkerSlot *slot, Snapshot snapshot)
 	pid_t		pid;
 	Size		size;
 
-	if (exchange_phase(slot, &pid) != VERIFY_REQUESTED)
+	if (exchange_phase(slot, &pid) != VERIFY_LOCKED)
 		return;
 
 	size = EstimateSnapshotSpace(snapshot);
 	if (size > FRESHET_SNAPSHOT_LEN)
 	{
-		(void) exchange_advance(slot, VERIFY_REQUESTED, VERIFY_NONE, pid);
+		(void) exchange_advance(slot, VERIFY_LOCKED, VERIFY_NONE, pid);
 		return;
 	}
 
@@ -49,7 +133,7 @@ snapshot_offer_make(WorkerSlot *slot, Snapshot snapshot)
 	slot->verify_xid = GetTopTransactionIdIfAny();
 	GET_VXID_FROM_PGPROC(slot->verify_vxid, *MyProc);
 
-	if (!exchange_advance(slot, VERIFY_REQUESTED, VERIFY_OFFERED, pid))
+	if (!exchange_advance(slot, VERIFY_LOCKED, VERIFY_OFFERED, pid))
 		return;
 	if (exchange_sleep_while(slot, VERIFY_OFFERED, pid, WORKER_PATIENCE_MS) == VERIFY_OFFERED)
 		(void) exchange_advance(slot, VERIFY_OFFERED, VERIFY_NONE, pid);
@@ -74,6 +158,8 @@ snapshot_offer_aborted(WorkerSlot *slot)
 	pid_t		pid;
 	VerifyPhase phase = exchange_phase(slot, &pid);
 
-	if (phase != VERIFY_NONE && phase != VERIFY_REQUESTED)
+	if (phase == VERIFY_LOCKING || phase == VERIFY_LOCKED)
+		(void) exchange_advance(slot, phase, VERIFY_REQUESTED, pid);
+	else if (phase != VERIFY_NONE && phase != VERIFY_REQUESTED)
 		(void) exchange_advance(slot, phase, VERIFY_NONE, pid);
 }
