@@ -147,7 +147,7 @@ $node->safe_psql(
 my @truncaters = (
 	start_pgbench($node, name => 'truncater', clients => 1, seconds => 1000, max_tries => 1,
 		script => "BEGIN;\nTRUNCATE often;\nINSERT INTO often VALUES (1);\nCOMMIT;\n"),
-	start_pgbench($node, name => 'slow', clients => 1, seconds => 1000, max_tries => 1, rate => 3,
+	start_pgbench($node, name => 'slow', clients => 1, seconds => 1000, max_tries => 1, rate => 8,
 		script => "UPDATE slowly SET v = v + 1;\n"));
 is( $node->safe_psql('postgres', q{
 		SET statement_timeout = '200 s';
