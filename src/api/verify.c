@@ -470,6 +470,40 @@ try_verify(Oid relid, Oid *obstacle, int64 *missing, int64 *unexpected)
 	return done;
 }
 
+/*
+ * In a subtransaction that is taken back: what was locked for the comparison must
+ * not outlive it.  DDL that queues behind it holds up the worker, for which the
+ * next attempt, or the next call in the same transaction, would wait.
+ */
+static bool
+try_in_subtransaction(Oid relid, Oid *obstacle, int64 *missing, int64 *unexpected)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	PG_TRY();
+	{
+		done = try_verify(relid, obstacle, missing, unexpected);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(oldcontext);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+	if (error != NULL)
+		ReThrowError(error);
+	return done;
+}
+
 static void
 verify(Oid relid, int64 *missing, int64 *unexpected)
 {
@@ -477,7 +511,7 @@ verify(Oid relid, int64 *missing, int64 *unexpected)
 													   SESSION_PATIENCE_MS);
 	Oid			obstacle = InvalidOid;
 
-	while (!try_verify(relid, &obstacle, missing, unexpected))
+	while (!try_in_subtransaction(relid, &obstacle, missing, unexpected))
 	{
 		if (GetCurrentTimestamp() >= deadline)
 			ereport(ERROR,
@@ -494,9 +528,6 @@ Datum
 freshet_verify_sink(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
 	int64		missing = 0;
 	int64		unexpected = 0;
 	TupleDesc	desc;
@@ -513,30 +544,7 @@ freshet_verify_sink(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
-	/*
-	 * The locks must not outlive the comparison: DDL that queues behind them
-	 * holds up the worker, for which the next call in the same transaction
-	 * would wait.  An aborted subtransaction gives them back.
-	 */
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	PG_TRY();
-	{
-		verify(relid, &missing, &unexpected);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(oldcontext);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(oldcontext);
-	CurrentResourceOwner = oldowner;
-	if (error != NULL)
-		ReThrowError(error);
-
+	verify(relid, &missing, &unexpected);
 	values[0] = Int64GetDatum(missing);
 	values[1] = Int64GetDatum(unexpected);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

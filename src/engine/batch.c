@@ -374,6 +374,7 @@ batch_run(BatchOutcome *outcome)
 	memset(batch, 0, sizeof(Batch));
 	can_give_back = false;
 	maintain_save_counters();
+	change_layouts_sweep();
 	watchdog_start();
 	fill_before_snapshot();
 	partitions_before_snapshot();

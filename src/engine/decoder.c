@@ -29,7 +29,7 @@
  * every time (that costs milliseconds, which is why it is not done always).
  *
  * Lifetime: what hangs off "decoder_context" (held-back transactions, what is
- * known of relations) lives from decoder_start() to decoder_stop(), which
+ * known of relations, decoded_relations.c) lives from decoder_start() to decoder_stop(), which
  * destroys all change sets, and with them the layouts that are pointed to.
  *
  *-------------------------------------------------------------------------
@@ -41,54 +41,27 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlogutils.h"
-#include "catalog/partition.h"
 #include "miscadmin.h"
 #include "replication/decode.h"
 #include "replication/logical.h"
 #include "replication/origin.h"
 #include "replication/reorderbuffer.h"
 #include "replication/slot.h"
-#include "utils/hsearch.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "base/guc.h"
 #include "base/names.h"
 #include "base/process.h"
 #include "catalog/sink.h"
+#include "decoded_relations.h"
 #include "decoder.h"
 #include "log_slot.h"
+#include "partitions.h"
 #include "rewrites.h"
-
-/*
- * A source under which the changes of a relation are listed: itself, or a
- * partitioned table that it belongs to.
- */
-typedef struct DecodedTarget
-{
-	Oid			source;
-	TupleConversionMap *map;	/* from the leaf, or NULL */
-	ChangeLayout *layout;
-
-	/* where the changes of the current transaction go */
-	uint64		set_serial;
-	ChangeList *list;
-} DecodedTarget;
-
-/* What the callbacks know of a relation that they met. */
-typedef struct DecodedRelation
-{
-	Oid			relid;			/* hash key */
-	bool		valid;			/* cleared by invalidations */
-	MemoryContext context;		/* of what was found out, or NULL */
-	List	   *targets;		/* DecodedTarget *; NIL: nobody wants it */
-	bool		rewrite;		/* it has the rows that ALTER TABLE writes anew */
-} DecodedRelation;
 
 typedef struct HeldBack
 {
@@ -103,11 +76,8 @@ typedef struct HeldBack
 static LogicalDecodingContext *decoding = NULL;
 static MemoryContext decoder_context = NULL;
 static MemoryContext change_context = NULL; /* reset after each change */
-static HTAB *relations = NULL;
-static DecodedRelation *last_relation = NULL;	/* of the change before */
 static List *held_back = NIL;	/* in the order of commit records */
 static DecodeResult given_back; /* see decoder_give_back() */
-static List *interest = NIL;
 static uint64 interest_number = 0;
 static bool catalogs_changed = true;
 
@@ -132,31 +102,6 @@ static void
 relation_changed(Datum arg, Oid relid)
 {
 	catalogs_changed = true;
-	if (relations == NULL)
-		return;
-
-	if (OidIsValid(relid))
-	{
-		DecodedRelation *entry = hash_search(relations, &relid, HASH_FIND, NULL);
-
-		if (entry != NULL)
-			entry->valid = false;
-	}
-	else
-	{
-		HASH_SEQ_STATUS seq;
-		DecodedRelation *entry;
-
-		hash_seq_init(&seq, relations);
-		while ((entry = hash_seq_search(&seq)) != NULL)
-			entry->valid = false;
-	}
-}
-
-static void
-invalidate_relations(void)
-{
-	relation_changed((Datum) 0, InvalidOid);
 }
 
 void
@@ -179,7 +124,6 @@ void
 decoder_start(XLogRecPtr applied, const TransactionId *held, int nheld)
 {
 	static bool callback_registered = false;
-	HASHCTL		ctl;
 	MemoryContext oldcontext;
 
 	Assert(decoding == NULL && MyReplicationSlot != NULL && IsTransactionState());
@@ -200,11 +144,7 @@ decoder_start(XLogRecPtr applied, const TransactionId *held, int nheld)
 	skip_not = palloc(Max(nheld, 1) * sizeof(TransactionId));
 	memcpy(skip_not, held, nheld * sizeof(TransactionId));
 
-	ctl.keysize = sizeof(Oid);
-	ctl.entrysize = sizeof(DecodedRelation);
-	ctl.hcxt = decoder_context;
-	relations = hash_create("freshet decoded relations", 128, &ctl,
-							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	decoded_relations_start(decoder_context);
 
 	MemoryContextSwitchTo(TopMemoryContext);
 	decoding = CreateDecodingContext(InvalidXLogRecPtr, NIL, false,
@@ -238,9 +178,7 @@ decoder_stop(void)
 	rewrites_forget();
 	held_back = NIL;
 	memset(&given_back, 0, sizeof(given_back));
-	relations = NULL;
-	last_relation = NULL;
-	interest = NIL;
+	decoded_relations_stop();
 	if (decoder_context != NULL)
 	{
 		MemoryContextDelete(decoder_context);
@@ -258,172 +196,8 @@ decoder_position(void)
 void
 decoder_set_interest(List *relids)
 {
-	MemoryContext oldcontext;
-
-	if (list_difference_oid(relids, interest) == NIL &&
-		list_difference_oid(interest, relids) == NIL)
-		return;
-
-	oldcontext = MemoryContextSwitchTo(decoder_context);
-	list_free(interest);
-	interest = list_copy(relids);
-	MemoryContextSwitchTo(oldcontext);
-	interest_number++;
-	invalidate_relations();
-}
-
-/*
- * Relations
- */
-
-static Bitmapset *
-identity_columns(Relation rel)
-{
-	Bitmapset  *attrs = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_IDENTITY_KEY);
-	Bitmapset  *result = NULL;
-	int			x = -1;
-
-	while ((x = bms_next_member(attrs, x)) >= 0)
-		result = bms_add_member(result, x + FirstLowInvalidHeapAttributeNumber);
-	bms_free(attrs);
-	return result;
-}
-
-/*
- * The layout of rows of "rows_of" (a root), as identified by "identity_of"
- * (the leaf whose changes were logged).
- */
-static ChangeLayout *
-make_layout(Relation rows_of, Relation identity_of, bool full)
-{
-	Bitmapset  *attrs = full ? NULL : identity_columns(identity_of);
-
-	if (identity_of != rows_of && attrs != NULL)
-	{
-		/* numbers of the leaf's columns to those of the root */
-		Bitmapset  *mapped = NULL;
-		int			attno = -1;
-
-		while ((attno = bms_next_member(attrs, attno)) >= 0)
-		{
-			Form_pg_attribute att = TupleDescAttr(RelationGetDescr(identity_of), attno - 1);
-			AttrNumber	root_attno = get_attnum(RelationGetRelid(rows_of), NameStr(att->attname));
-
-			if (AttributeNumberIsValid(root_attno))
-				mapped = bms_add_member(mapped, root_attno);
-		}
-		attrs = mapped;
-	}
-	return change_layout(RelationGetRelid(identity_of), RelationGetDescr(rows_of), full, attrs);
-}
-
-static void
-add_decoded_target(DecodedRelation *entry, Relation rel, Oid source)
-{
-	DecodedTarget *target = palloc0(sizeof(DecodedTarget));
-	bool		full = rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL;
-	Relation	root;
-
-	target->source = source;
-	if (source == RelationGetRelid(rel))
-		target->layout = make_layout(rel, rel, full);
-	else
-	{
-		root = RelationIdGetRelation(source);
-		if (!RelationIsValid(root))
-			elog(ERROR, "could not open relation with OID %u", source);
-		target->layout = make_layout(root, rel, full);
-		target->map = convert_tuples_by_name(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
-											 target->layout->desc);
-		RelationClose(root);
-	}
-	entry->targets = lappend(entry->targets, target);
-}
-
-/*
- * The rows that ALTER TABLE writes anew come as those of a table that is made
- * for them.  They say only that a source may have other rows than before.
- */
-static void
-examine_rewrite(DecodedRelation *entry, Oid relid)
-{
-	Relation	rel = RelationIdGetRelation(relid);
-	List	   *relids = list_make1_oid(relid);
-	ListCell   *lc;
-
-	if (!RelationIsValid(rel))
-		return;
-	if (rel->rd_rel->relispartition)
-		relids = list_concat(relids, get_partition_ancestors(relid));
-	foreach(lc, relids)
-	{
-		DecodedTarget *target;
-
-		if (!rewrites_may_change(rel) || !list_member_oid(interest, lfirst_oid(lc)))
-			continue;
-		target = palloc0(sizeof(DecodedTarget));
-		target->source = lfirst_oid(lc);
-		entry->targets = lappend(entry->targets, target);
-	}
-	RelationClose(rel);
-}
-
-/* Find out about a relation, under the historic snapshot of a callback. */
-static void
-examine_relation(DecodedRelation *entry, Relation rel)
-{
-	MemoryContext oldcontext;
-	ListCell   *lc;
-
-	entry->valid = true;
-	entry->targets = NIL;
-	if (entry->context != NULL)
-		MemoryContextDelete(entry->context);
-	entry->context = AllocSetContextCreate(decoder_context, "freshet decoded relation",
-										   ALLOCSET_SMALL_SIZES);
-	oldcontext = MemoryContextSwitchTo(entry->context);
-	entry->rewrite = OidIsValid(rel->rd_rel->relrewrite);
-	if (entry->rewrite)
-		examine_rewrite(entry, rel->rd_rel->relrewrite);
-	if (list_member_oid(interest, entry->relid))
-		add_decoded_target(entry, rel, entry->relid);
-	if (rel->rd_rel->relispartition)
-	{
-		foreach(lc, get_partition_ancestors(entry->relid))
-		{
-			if (list_member_oid(interest, lfirst_oid(lc)))
-				add_decoded_target(entry, rel, lfirst_oid(lc));
-		}
-	}
-	MemoryContextSwitchTo(oldcontext);
-}
-
-static DecodedRelation *
-find_decoded(Oid relid)
-{
-	bool		found;
-	DecodedRelation *entry = hash_search(relations, &relid, HASH_ENTER, &found);
-
-	if (!found)
-	{
-		entry->valid = false;
-		entry->context = NULL;
-		entry->targets = NIL;
-		entry->rewrite = false;
-	}
-	return entry;
-}
-
-static DecodedRelation *
-lookup_relation(Relation rel)
-{
-	DecodedRelation *entry = last_relation;
-
-	if (unlikely(entry == NULL || entry->relid != RelationGetRelid(rel)))
-		last_relation = entry = find_decoded(RelationGetRelid(rel));
-	if (unlikely(!entry->valid))
-		examine_relation(entry, rel);
-	return entry;
+	if (decoded_relations_set_interest(relids))
+		interest_number++;
 }
 
 /*
@@ -483,7 +257,7 @@ decoder_commit_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(change_context);
 
-	rewrites_end_transaction(txn, interest, current_set);
+	rewrites_end_transaction(txn, decoded_relations_interest(), current_set);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextReset(change_context);
 	current_set = NULL;
@@ -535,7 +309,7 @@ decoder_change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation r
 
 	if (current_set == NULL)
 		return;
-	entry = lookup_relation(rel);
+	entry = decoded_relation(rel);
 	if (entry->targets == NIL)
 		return;
 	if (entry->rewrite)
@@ -593,7 +367,7 @@ decoder_truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, int nrel
 
 	for (int i = 0; i < nrelations; i++)
 	{
-		foreach(lc, lookup_relation(rels[i])->targets)
+		foreach(lc, decoded_relation(rels[i])->targets)
 		{
 			DecodedTarget *target = lfirst(lc);
 			ChangeList *list = change_set_get_list(current_set, target->source, true);
@@ -672,7 +446,10 @@ release_visible(Snapshot snapshot, DecodeResult *result)
 			continue;
 		}
 		if (held->catalog_changes)
+		{
 			sink_cache_invalidate();
+			partitions_forget();
+		}
 		add_set(result, held->set);
 		result->transactions++;
 		result->newest_commit = Max(result->newest_commit, held->commit_time);
@@ -709,6 +486,7 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	bool		flush_caches;
 	int			nrecords = 0;
 
+	decoded_relations_sweep();
 	take_back(result);
 	align_snapshot = snapshot;
 	decode_result = result;

@@ -39,6 +39,12 @@
  * a batch is tried again.  (It cannot be gone before the end of this one, which
  * has locked the tables that it has read.)
  *
+ * Looks are kept ("Look"), since a source may have a thousand partitions, and a
+ * batch nothing to do with any.  One serves as long as no relation was invalidated.
+ * The messages of a change that the snapshot sees may be still to come; but the
+ * batch that sees it first has decoded it, or has had it held back, and both are
+ * noticed.  If the batch is not aligned neither need be true, and it looks itself.
+ *
  *-------------------------------------------------------------------------
  */
 #include "base/freshet.h"
@@ -54,8 +60,10 @@
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -79,6 +87,22 @@ typedef struct Partition
  */
 static uint64 changes_noticed = 1;
 static uint64 noticed_before = 0;
+
+/* What was found in a batch, and is so until something changes. */
+typedef struct Look
+{
+	Oid			sink;			/* hash key */
+	List	   *stored;			/* the sink's leaves and attachments then */
+	List	   *attached;
+	bool		aligned;
+	uint64		batch;
+	Partitions *found;
+} Look;
+
+static MemoryContext look_context = NULL;
+static HTAB *looks = NULL;		/* Look, in look_context */
+static uint64 looked_at = 0;	/* changes_noticed then */
+static uint64 batch_number = 0; /* 0: in a filler, which looks once */
 
 /* What is read. */
 typedef struct PartitionTree
@@ -348,14 +372,95 @@ read_tree(PartitionTree *tree, const Sink *sink, Snapshot snapshot, Partitions *
 	table_close(tree->inherits, AccessShareLock);
 }
 
+/* An earlier look, if it is as good as one of now. */
+static Partitions *
+kept_look(const Sink *sink, bool aligned)
+{
+	const Look *look;
+
+	if (looked_at != changes_noticed)
+	{
+		if (look_context != NULL)
+			MemoryContextReset(look_context);
+		looks = NULL;
+		looked_at = changes_noticed;
+	}
+	look = looks == NULL ? NULL : hash_search(looks, &sink->relid, HASH_FIND, NULL);
+	if (look == NULL || (look->batch != batch_number && !(look->aligned && aligned)) ||
+		!equal(look->stored, sink->leaves) || !equal(look->attached, sink->attached))
+		return NULL;
+	return look->found;
+}
+
+static Partitions *
+copy_unchanged(const Partitions *partitions)
+{
+	Partitions *copy = palloc0(sizeof(Partitions));
+	ListCell   *lc;
+
+	copy->relids = list_copy(partitions->relids);
+	copy->attached = list_copy(partitions->attached);
+	copy->leaves = list_copy(partitions->leaves);
+	foreach(lc, partitions->counted)
+	{
+		const LeafSet *set = lfirst(lc);
+		Size		size = set ? offsetof(LeafSet, relids) + set->n * sizeof(Oid) : 0;
+
+		copy->counted = lappend(copy->counted, set ? memcpy(palloc(size), set, size) : NULL);
+	}
+	return copy;
+}
+
+static void
+keep_look(const Sink *sink, bool aligned, const Partitions *partitions)
+{
+	MemoryContext oldcontext;
+	Look	   *look;
+
+	/* what changed is about to be stored, and the next look is another */
+	if (batch_number == 0 || partitions->changed || looked_at != changes_noticed)
+		return;
+	if (look_context == NULL)
+		look_context = AllocSetContextCreate(TopMemoryContext, "freshet partitions",
+											 ALLOCSET_DEFAULT_SIZES);
+	if (looks == NULL)
+	{
+		HASHCTL		ctl;
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(Look);
+		ctl.hcxt = look_context;
+		looks = hash_create("freshet looks at partitions", 64, &ctl,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	oldcontext = MemoryContextSwitchTo(look_context);
+	look = hash_search(looks, &sink->relid, HASH_ENTER, NULL);
+	look->stored = list_copy(sink->leaves);
+	look->attached = list_copy(sink->attached);
+	look->aligned = aligned;
+	look->batch = batch_number;
+	look->found = copy_unchanged(partitions);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+partitions_forget(void)
+{
+	changes_noticed++;
+}
+
 Partitions *
 partitions_look(const Sink *sink, bool aligned)
 {
-	Partitions *partitions = palloc0(sizeof(Partitions));
+	Partitions *partitions = kept_look(sink, aligned);
 	PartitionTree tree;
 
+	if (partitions != NULL)
+		return partitions;
+	partitions = palloc0(sizeof(Partitions));
 	read_tree(&tree, sink, GetActiveSnapshot(), partitions);
 	compare(partitions, &tree, aligned);
+	keep_look(sink, aligned, partitions);
 	return partitions;
 }
 
@@ -384,6 +489,7 @@ partitions_before_snapshot(void)
 		CacheRegisterRelcacheCallback(partition_changed, (Datum) 0);
 	registered = true;
 	noticed_before = changes_noticed;
+	batch_number++;
 }
 
 /* Is there an attachment that the active snapshot does not see? */
@@ -394,24 +500,29 @@ was_attached_since(const Sink *sink)
 	PartitionTree seen;
 	PartitionTree newest;
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	uint64	   *pairs;
 	ListCell   *lc;
-	ListCell   *lc2;
 	bool		found = true;
 
 	read_tree(&seen, sink, GetActiveSnapshot(), &partitions);
 	read_tree(&newest, sink, snapshot, &partitions);
 	UnregisterSnapshot(snapshot);
-	foreach(lc, newest.all)
+
+	pairs = palloc(Max(list_length(seen.all), 1) * sizeof(uint64));
+	foreach(lc, seen.all)
 	{
 		Partition  *partition = lfirst(lc);
 
-		found = false;
-		foreach(lc2, seen.all)
-		{
-			Partition  *other = lfirst(lc2);
+		pairs[foreach_current_index(lc)] = pair(partition->relid, partition->attached);
+	}
+	qsort(pairs, list_length(seen.all), sizeof(uint64), compare_pairs);
+	foreach(lc, newest.all)
+	{
+		Partition  *partition = lfirst(lc);
+		uint64		wanted = pair(partition->relid, partition->attached);
 
-			found |= other->relid == partition->relid && other->attached == partition->attached;
-		}
+		found = bsearch(&wanted, pairs, list_length(seen.all), sizeof(uint64),
+						compare_pairs) != NULL;
 		if (!found)
 			break;
 	}

@@ -36,10 +36,14 @@ typedef struct Partitions
 } Partitions;
 
 /*
- * Look at them under the active snapshot; in the current memory context.
- * Raises an error if one of them is a sink.
+ * Look at them under the active snapshot; in the current memory context, or kept
+ * from an earlier look since when nothing has changed.  Raises an error if one of
+ * them is a sink.
  */
 extern Partitions *partitions_look(const Sink *sink, bool aligned);
+
+/* The active snapshot sees a change of the catalogues that was decoded before. */
+extern void partitions_forget(void);
 
 /* Have them stored with the sink's next state. */
 extern void partitions_note(Sink *sink, const Partitions *partitions);

@@ -52,6 +52,8 @@ struct ChangeList
 	int64		count;
 	bool		unknown;
 	int			readers;		/* iterators: chunks must stay where they are */
+	List	   *layouts;		/* ChangeLayout *: those of its changes, the
+								 * latest first */
 
 	Chunk	   *chunks;			/* in memory, after those in the file */
 	int			nchunks;
@@ -87,6 +89,11 @@ typedef struct RelationLayouts
 /* Made with the first layout. */
 static MemoryContext layout_context = NULL;
 static HTAB *relation_layouts = NULL;
+
+/* Those that nobody uses, and how many are worth a sweep. */
+static int	unused_layouts = 0;
+
+#define SWEEP_LAYOUTS	16
 
 static List *all_sets = NIL;
 static uint64 last_serial = 0;
@@ -137,7 +144,10 @@ change_set_destroy(ChangeSet *set)
 	foreach(lc, set->lists)
 	{
 		ChangeList *list = lfirst(lc);
+		ListCell   *lc2;
 
+		foreach(lc2, list->layouts)
+			change_layout_let_go(lfirst(lc2));
 		memory_used -= list->memory;
 		for (int i = 0; i < list->nchunks; i++)
 			free_chunk(&list->chunks[i]);
@@ -177,6 +187,7 @@ change_set_destroy_all(void)
 		MemoryContextDelete(layout_context);
 	layout_context = NULL;
 	relation_layouts = NULL;
+	unused_layouts = 0;
 }
 
 static RelationLayouts *
@@ -222,7 +233,8 @@ change_layout(Oid relid, TupleDesc desc, bool identity_full, const Bitmapset *id
 	}
 
 	oldcontext = MemoryContextSwitchTo(layout_context);
-	layout = palloc(sizeof(ChangeLayout));
+	layout = palloc0(sizeof(ChangeLayout));
+	unused_layouts++;
 	layout->desc = CreateTupleDescCopyConstr(desc);
 	layout->relid = relid;
 	layout->identity_full = identity_full;
@@ -230,6 +242,74 @@ change_layout(Oid relid, TupleDesc desc, bool identity_full, const Bitmapset *id
 	entry->layouts = lappend(entry->layouts, layout);
 	MemoryContextSwitchTo(oldcontext);
 	return layout;
+}
+
+void
+change_layout_keep(ChangeLayout *layout)
+{
+	if (layout->uses++ == 0)
+		unused_layouts--;
+}
+
+void
+change_layout_let_go(ChangeLayout *layout)
+{
+	Assert(layout->uses > 0);
+	if (--layout->uses == 0)
+		unused_layouts++;
+}
+
+static void
+sweep_layouts_of(RelationLayouts *entry)
+{
+	ListCell   *lc;
+
+	foreach(lc, entry->layouts)
+	{
+		ChangeLayout *layout = lfirst(lc);
+
+		if (layout->uses > 0)
+			continue;
+		entry->layouts = foreach_delete_current(entry->layouts, lc);
+		FreeTupleDesc(layout->desc);
+		bms_free(layout->identity_attrs);
+		pfree(layout);
+	}
+}
+
+void
+change_layouts_sweep(void)
+{
+	HASH_SEQ_STATUS seq;
+	RelationLayouts *entry;
+
+	if (unused_layouts < SWEEP_LAYOUTS)
+		return;
+	hash_seq_init(&seq, relation_layouts);
+	while ((entry = hash_seq_search(&seq)) != NULL)
+	{
+		sweep_layouts_of(entry);
+		if (entry->layouts == NIL)
+			(void) hash_search(relation_layouts, &entry->relid, HASH_REMOVE, NULL);
+	}
+	unused_layouts = 0;
+}
+
+/* The list has changes of this layout. */
+static void
+use_layout(ChangeList *list, ChangeLayout *layout)
+{
+	MemoryContext oldcontext;
+
+	if (list->layouts != NIL && linitial(list->layouts) == layout)
+		return;
+	oldcontext = MemoryContextSwitchTo(list->context);
+	if (list_member_ptr(list->layouts, layout))
+		list->layouts = list_delete_ptr(list->layouts, layout);
+	else
+		change_layout_keep(layout);
+	list->layouts = lcons(layout, list->layouts);
+	MemoryContextSwitchTo(oldcontext);
 }
 
 Size
@@ -422,6 +502,7 @@ change_list_add(ChangeList *list, ChangeKind kind, ChangeLayout *layout,
 	char	   *data;
 
 	header = reserve(list, MAXALIGN(sizeof(ChangeHeader)) + old_space + MAXALIGN(new_len));
+	use_layout(list, layout);
 	header->layout = layout;
 	header->kind = kind;
 	header->old_len = old_len;

@@ -28,12 +28,13 @@ typedef enum ChangeKind
 
 /*
  * How the rows of a stretch of changes are laid out, and which columns of
- * their old rows can be trusted.  Shared by change sets, and freed with the
- * last of them by change_set_destroy_all() alone (they are few: one for each
- * DDL command on a source).
+ * their old rows can be trusted.  Shared by change sets.  A list uses those of
+ * its changes for as long as it lives; who else keeps one for longer than a batch
+ * says so.  What nobody uses is freed by change_layouts_sweep().
  */
 typedef struct ChangeLayout
 {
+	int			uses;
 	TupleDesc	desc;
 	Oid			relid;			/* the table, or the partition, that was changed */
 	bool		identity_full;
@@ -69,6 +70,11 @@ extern void change_set_destroy(ChangeSet *set);
  */
 extern ChangeLayout *change_layout(Oid relid, TupleDesc desc, bool identity_full,
 								   const Bitmapset *identity_attrs);
+extern void change_layout_keep(ChangeLayout *layout);
+extern void change_layout_let_go(ChangeLayout *layout);
+
+/* Free those that nobody uses: between two batches. */
+extern void change_layouts_sweep(void);
 
 /* The lists of a relation in these sets (List of ChangeSet *). */
 extern List *change_sets_get_lists(List *sets, Oid relid);
