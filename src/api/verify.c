@@ -41,7 +41,6 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_inherits.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -142,7 +141,7 @@ source_tables(const Sink *sink)
 	ListCell   *lc;
 
 	foreach(lc, sink->sources)
-		relids = list_concat(relids, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
+		relids = list_concat(relids, process_tree_of(lfirst_oid(lc)));
 	return relids;
 }
 

@@ -72,13 +72,22 @@ process_lock_relation(Oid relid, LOCKMODE lockmode)
 						   name ? name : psprintf("%u", relid)));
 }
 
-/* The relation, and those below it if it is partitioned. */
-static List *
-tree_of(Oid relid)
+/*
+ * PostgreSQL's own find_all_inheritors() fails if a partition that it has just
+ * found is dropped, as it may be when nothing is locked.
+ */
+List *
+process_tree_of(Oid relid)
 {
-	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
-		return list_make1_oid(relid);
-	return find_all_inheritors(relid, NoLock, NULL);
+	List	   *relids = list_make1_oid(relid);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_PARTITIONED_TABLE)
+			relids = list_concat(relids, find_inheritance_children(lfirst_oid(lc), NoLock));
+	}
+	return relids;
 }
 
 bool
@@ -86,7 +95,7 @@ process_try_lock_tree(Oid relid, LOCKMODE lockmode)
 {
 	ListCell   *lc;
 
-	foreach(lc, tree_of(relid))
+	foreach(lc, process_tree_of(relid))
 	{
 		if (!process_try_lock_relation(lfirst_oid(lc), lockmode))
 			return false;
@@ -99,7 +108,7 @@ process_lock_tree(Oid relid, LOCKMODE lockmode)
 {
 	ListCell   *lc;
 
-	foreach(lc, tree_of(relid))
+	foreach(lc, process_tree_of(relid))
 		process_lock_relation(lfirst_oid(lc), lockmode);
 }
 

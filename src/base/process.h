@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 
 #include "shmem.h"
@@ -48,6 +49,9 @@ extern void process_lock_relation(Oid relid, LOCKMODE lockmode);
 
 /* The same, but false if it is not to be had. */
 extern bool process_try_lock_relation(Oid relid, LOCKMODE lockmode);
+
+/* A relation and, if it is partitioned, all that is below it now: nothing is locked. */
+extern List *process_tree_of(Oid relid);
 
 /* The same as the first for a relation and, if it is partitioned, all that is below it. */
 extern void process_lock_tree(Oid relid, LOCKMODE lockmode);

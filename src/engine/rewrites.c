@@ -36,7 +36,6 @@
 #include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/storage_xlog.h"
 #include "common/relpath.h"
 #include "miscadmin.h"
@@ -45,6 +44,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "base/process.h"
 #include "rewrites.h"
 
 typedef struct NewStorage
@@ -178,7 +178,7 @@ was_unlogged(Oid source, const Oid *filenodes, int n)
 
 	if (get_rel_relkind(source) != RELKIND_PARTITIONED_TABLE)
 		return has_file_of(source, filenodes, n);
-	foreach(lc, find_all_inheritors(source, NoLock, NULL))
+	foreach(lc, process_tree_of(source))
 	{
 		if (has_file_of(lfirst_oid(lc), filenodes, n))
 			return true;

@@ -12,13 +12,13 @@
 #include "base/freshet.h"
 
 #include "access/xact.h"
-#include "catalog/pg_inherits.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/exchange.h"
+#include "base/process.h"
 #include "catalog/sink.h"
 #include "snapshot_offer.h"
 
@@ -61,7 +61,7 @@ tables_of(const Sink *sink)
 	ListCell   *lc;
 
 	foreach(lc, sink->sources)
-		relids = list_concat(relids, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
+		relids = list_concat(relids, process_tree_of(lfirst_oid(lc)));
 	return relids;
 }
 
