@@ -110,6 +110,14 @@ SELECT freshet.drop_sink('ddl_schema.ddl_sink');
 SELECT freshet.create_sink('ddl_keyless', 'SELECT g, count(*) FROM ddl_schema.ddl_renamed GROUP BY g');
 SELECT check_sink('ddl_keyless');
 DROP INDEX ddl_keyless_g_idx;
+REINDEX INDEX CONCURRENTLY ddl_keyless_g_idx;
+DROP INDEX ddl_keyless_g_idx;
+DROP INDEX ddl_keyless_g_idx CASCADE;
+-- as it is after a restore; without a write to the sink
+DELETE FROM pg_depend WHERE refobjid = 'ddl_keyless_g_idx'::regclass AND classid = 'pg_trigger'::regclass;
+DROP INDEX ddl_keyless_g_idx;
+SELECT freshet.wait() IS NOT NULL AS fresh;
+SELECT sink_state('ddl_keyless');
 UPDATE ddl_schema.ddl_renamed SET g = 'q' WHERE id % 3 = 1;
 SELECT sink_state('ddl_keyless'), check_sink('ddl_copy');
 CREATE UNIQUE INDEX ON ddl_keyless (g) NULLS NOT DISTINCT;

@@ -23,6 +23,7 @@
  */
 #include "base/freshet.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/dependency.h"
@@ -30,9 +31,11 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/toasting.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
+#include "commands/trigger.h"
 #include "commands/view.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -43,6 +46,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/regproc.h"
 #include "utils/varlena.h"
 
@@ -318,6 +322,30 @@ refuse_writes(Oid relid)
 	names_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " FRESHET_SINK_TRIGGER, name));
 }
 
+/*
+ * The worker finds rows by the indexes that were made with the table.  So the
+ * trigger, without which the sink is none, depends on them: DROP INDEX is refused
+ * by PostgreSQL itself, and REINDEX CONCURRENTLY takes the dependency along.
+ */
+static void
+keep_indexes(Oid relid)
+{
+	Relation	rel = table_open(relid, NoLock);
+	ObjectAddress trigger;
+	ListCell   *lc;
+
+	ObjectAddressSet(trigger, TriggerRelationId,
+					 get_trigger_oid(relid, FRESHET_SINK_TRIGGER, false));
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		ObjectAddress index;
+
+		ObjectAddressSet(index, RelationRelationId, lfirst_oid(lc));
+		recordDependencyOn(&trigger, &index, DEPENDENCY_NORMAL);
+	}
+	table_close(rel, NoLock);
+}
+
 static void
 refuse_sinks_as_partitions(const SinkPlan *plan)
 {
@@ -342,6 +370,7 @@ sink_table_create(RangeVar *rv, const SinkPlan *plan, Query *query, bool with_da
 	viewid = make_definition(relid, query);
 	api_tie_definition(relid, viewid);
 	refuse_writes(relid);
+	keep_indexes(relid);
 	record_sink(relid, viewid, plan, with_data);
 	api_ensure_origin();
 	return relid;

@@ -142,6 +142,7 @@ typedef struct WorkerSlot
 	char		verify_snapshot[FRESHET_SNAPSHOT_LEN];	/* SerializeSnapshot() */
 
 	FillTask	fill_task;
+	bool		fill_netted;	/* avoid what may fail without need */
 	Oid			fill_relid;
 	pid_t		fill_owner;		/* the worker that offered it */
 	pid_t		fill_pid;		/* the filler that has taken it */

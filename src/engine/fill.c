@@ -387,7 +387,7 @@ leave_to_filler(Sink *sink, Batch *batch)
 	under_way.generation = sink->generation;
 	under_way.started_now = true;
 	(void) fill_report_phase(sink, FILL_SCANNING);
-	if (filler_start(sink->relid, batch->snapshot))
+	if (filler_start(sink->relid, batch->snapshot, trouble_is_netted(sink->relid)))
 		return true;
 	fill_report_end(sink->relid);
 	forget_under_way();

@@ -166,10 +166,11 @@ register_filler(void)
 }
 
 bool
-filler_start(Oid relid, Snapshot snapshot)
+filler_start(Oid relid, Snapshot snapshot, bool netted)
 {
 	SerializeSnapshot(snapshot, MyWorkerSlot->fill_snapshot);
 	MyWorkerSlot->fill_relid = relid;
+	MyWorkerSlot->fill_netted = netted;
 	MyWorkerSlot->fill_owner = MyProcPid;
 	set_task(FILL_TASK_OFFERED);
 	if (!register_filler())
@@ -218,7 +219,7 @@ fill_at_snapshot(Oid relid)
 	sink = sink_get(relid);
 	sink_make_plan(sink);
 	partitions = partitions_look(sink, true);
-	run = run_begin(sink, partitions->leaves, NULL, false);
+	run = run_begin(sink, partitions->leaves, NULL, MyWorkerSlot->fill_netted);
 	stats = shmem_sink_stats(MyWorkerSlot, relid, false);
 	run_fill(run, stats ? &stats->rows_done : NULL);
 	run_finish(run, &result);

@@ -164,6 +164,8 @@ maintain_sink(Sink *sink, Batch *batch)
 		if (!changed && fill_is_settled(sink, batch) && !sink_can_plan(sink))
 			return;
 		sink_make_plan(sink);
+		if (!changed && sink->state == SINK_LIVE)
+			run_check_table(sink);
 	}
 	changed |= sink->run_anew;
 	if (!changed && !batch->last_part)

@@ -12,7 +12,8 @@
  *	  for a while, since what wrote such rows will go on doing so.
  * 2. If that fails, the sink is set building, and is filled at the snapshot of a
  *	  batch.
- * 3. If that fails by an error that will come back, the sink is set failed.  If
+ * 3. A fill, too, is tried again as a netted run, which deletes before it inserts.
+ *	  If that fails by an error that will come back, the sink is set failed.  If
  *	  the error is of a kind that may pass, a lock or a lack of memory, the fill is
  *	  tried again after a pause, which doubles; after some ten minutes in vain the
  *	  sink is set failed too.  A definition can raise whatever it likes.
@@ -108,7 +109,10 @@ trouble_note(Oid relid, int sqlerrcode, const char *message, bool filling, bool 
 		trouble->step = TROUBLE_LONG_KEY;
 		return;
 	}
-	if (filling || trouble->filling)
+	if (filling && trouble->netted == 0)
+		/* the order of writes may be to blame, of which a netted run takes care */
+		trouble->filling = true;
+	else if (filling || trouble->filling)
 	{
 		trouble->filling = true;
 		pause_fill(trouble);

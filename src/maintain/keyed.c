@@ -23,17 +23,18 @@
  * root: all above it are unchanged, so they are there at S, and its own join
  * finds the root's key.
  *
- * For the same reason it does no harm to look earlier, when memory is full or
- * when the batch is not aligned and S is beyond what was decoded: rows that
- * are missing at S were changed by something that is still to come, which then
- * is the one nearest to the root, and what was computed too early is computed
- * again.
+ * For the same reason it does no harm to look earlier, when the batch is not
+ * aligned and S is beyond what was decoded: rows that are missing at S were
+ * changed by something that is still to come, which then is the one nearest to
+ * the root, and what was computed too early is computed again.
  *
  * Often no join is needed: if a node's related columns are the root's key
  * (order items by order_id), they are the affected key.
  *
- * Sets are bounded by half of freshet.work_mem: beyond it the keys are
- * recomputed, and all is forgotten.
+ * Sets are bounded by half of freshet.work_mem: beyond it they are put aside, in
+ * temporary files.  When the batch is whole they are read again, and the rows of as
+ * many keys as fit are recomputed at a time.  Nothing is written before, so that
+ * no constraint, trigger or sink above meets a half of what has changed.
  *
  *-------------------------------------------------------------------------
  */
@@ -50,6 +51,9 @@
 #include "keyed.h"
 
 #define MEMORY_CHECK_INTERVAL	1024
+
+/* What a set keeps in memory of its rows in files: as little as can be. */
+#define SPILL_MEMORY_KB	64
 
 /*
  * Sets
@@ -131,6 +135,41 @@ key_set_flag(KeySet *set, const Datum *values, const bool *nulls)
 		return NULL;
 	entry = LookupTupleHashEntry(set->groups.table, put_related(set, values, nulls), NULL, &hash);
 	return entry == NULL ? NULL : entry_flag(set, entry);
+}
+
+/* Put the rows aside, and make room for others. */
+static void
+spill_set(Keyed *keyed, KeySet *set)
+{
+	TupleHashIterator it;
+	TupleHashEntry entry;
+
+	if (set->count == 0)
+		return;
+	if (set->spilled == NULL)
+	{
+		/* not among what the bound is for */
+		MemoryContext oldcontext = MemoryContextSwitchTo(MemoryContextGetParent(keyed->context));
+
+		set->spilled = tuplestore_begin_heap(false, false, SPILL_MEMORY_KB);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	InitTupleHashIterator(set->groups.table, &it);
+	while ((entry = ScanTupleHashTable(set->groups.table, &it)) != NULL)
+	{
+		ExecStoreMinimalTuple(freshet_hash_tuple(entry), set->groups.stored_slot, false);
+		tuplestore_puttupleslot(set->spilled, set->groups.stored_slot);
+	}
+	TermTupleHashIterator(&it);
+	key_set_forget(set);
+}
+
+static void
+end_spilled(KeySet *set)
+{
+	if (set->spilled != NULL)
+		tuplestore_end(set->spilled);
+	set->spilled = NULL;
 }
 
 void
@@ -242,9 +281,42 @@ flush(Keyed *keyed)
 	key_set_forget(&keyed->keys);
 	for (int i = 0; i < keyed->view->nnodes; i++)
 		key_set_forget(&keyed->nodes[i].related);
-	keyed->everything = false;
 	keyed->nvalues = 0;
 	keyed->next_check = MEMORY_CHECK_INTERVAL;
+}
+
+static void
+spill(Keyed *keyed)
+{
+	spill_set(keyed, &keyed->keys);
+	for (int i = 0; i < keyed->view->nnodes; i++)
+		spill_set(keyed, &keyed->nodes[i].related);
+	keyed->nvalues = 0;
+	keyed->next_check = MEMORY_CHECK_INTERVAL;
+}
+
+/* Read back what was put aside of a set, as much as fits at a time. */
+static void
+flush_spilled(Keyed *keyed, KeySet *set)
+{
+	TupleTableSlot *slot;
+
+	if (set->spilled == NULL)
+		return;
+	slot = MakeSingleTupleTableSlot(set->desc, &TTSOpsMinimalTuple);
+	while (tuplestore_gettupleslot(set->spilled, true, false, slot))
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(keyed->scratch);
+
+		slot_getallattrs(slot);
+		(void) key_set_add(keyed, set, slot->tts_values, slot->tts_isnull);
+		MemoryContextSwitchTo(oldcontext);
+		MemoryContextReset(keyed->scratch);
+		if (keyed_memory_full(keyed))
+			flush(keyed);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	end_spilled(set);
 }
 
 /* What the row's related columns say; a NULL among them joins nothing. */
@@ -281,7 +353,7 @@ keyed_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 	MemoryContextReset(keyed->scratch);
 
 	if (keyed_memory_full(keyed))
-		flush(keyed);
+		spill(keyed);
 }
 
 static void
@@ -347,7 +419,15 @@ keyed_fill(RowConsumer *consumer, int64 *rows_done)
 static void
 keyed_flush(RowConsumer *consumer)
 {
-	flush((Keyed *) consumer);
+	Keyed	   *keyed = (Keyed *) consumer;
+
+	if (!keyed->everything)
+	{
+		flush_spilled(keyed, &keyed->keys);
+		for (int i = 0; i < keyed->view->nnodes; i++)
+			flush_spilled(keyed, &keyed->nodes[i].related);
+	}
+	flush(keyed);
 }
 
 static void
@@ -359,6 +439,9 @@ keyed_close(RowConsumer *consumer, MaintainResult *result)
 	result->updated = keyed->writer->updated;
 	result->deleted = keyed->writer->deleted;
 	writer_close(keyed->writer);
+	end_spilled(&keyed->keys);
+	for (int i = 0; i < keyed->view->nnodes; i++)
+		end_spilled(&keyed->nodes[i].related);
 	MemoryContextDelete(keyed->context);
 }
 

@@ -43,6 +43,7 @@ typedef struct KeySet
 	MemoryContext entry_context;
 	GroupTable	groups;
 	int64		count;
+	Tuplestorestate *spilled;	/* more of them, perhaps some twice; or NULL */
 } KeySet;
 
 /* What a changed row of a node says about the keys. */

@@ -31,11 +31,14 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_trigger.h"
 #include "commands/defrem.h"
+#include "commands/trigger.h"
 #include "nodes/makefuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "base/names.h"
 #include "base/process.h"
 #include "catalog/sink.h"
 #include "run.h"
@@ -82,6 +85,12 @@ drop_key_indexes(const Sink *sink)
 			ObjectAddressSet(address, ConstraintRelationId, get_index_constraint(lfirst_oid(lc)));
 		else
 			ObjectAddressSet(address, RelationRelationId, lfirst_oid(lc));
+		(void) deleteDependencyRecordsForSpecific(TriggerRelationId,
+												  get_trigger_oid(sink->relid,
+																  FRESHET_SINK_TRIGGER, false),
+												  DEPENDENCY_NORMAL, RelationRelationId,
+												  lfirst_oid(lc));
+		CommandCounterIncrement();
 		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 	}
 	CommandCounterIncrement();

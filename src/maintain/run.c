@@ -12,6 +12,7 @@
 #include "utils/snapmgr.h"
 
 #include "apply.h"
+#include "base/process.h"
 #include "group_state.h"
 #include "net_rows.h"
 #include "run.h"
@@ -100,6 +101,19 @@ run_is_possible(const Sink *sink)
 	const RunMethods *methods = shape_methods(sink->plan->shape);
 
 	return methods->is_ready == NULL || methods->is_ready(sink);
+}
+
+void
+run_check_table(Sink *sink)
+{
+	SinkSandbox sandbox;
+
+	/* if it is locked: when it is written next */
+	if (!process_try_lock_relation(sink->relid, RowExclusiveLock))
+		return;
+	sink_enter_sandbox(sink, &sandbox);
+	writer_close(writer_open(sink, NULL));
+	sink_leave_sandbox(&sandbox);
 }
 
 void

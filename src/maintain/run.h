@@ -65,6 +65,12 @@ extern bool run_is_possible(const Sink *sink);
  */
 extern void run_replace_key_index(Oid sink_relid);
 
+/*
+ * Of a live sink with a plan made anew and nothing to do: has its table what it
+ * takes to write it?  Raises the error that writing would raise.
+ */
+extern void run_check_table(Sink *sink);
+
 /* Drop what was kept beside a sink that is gone. */
 extern void run_drop_leavings(Oid sink_relid);
 
