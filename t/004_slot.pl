@@ -156,7 +156,7 @@ $node->append_conf('postgresql.conf', 'max_slot_wal_keep_size = -1');
 $node->reload;
 
 # ---------------------------------------------------------------------------
-# The slot is given up: freshet.max_wal_lag
+# Log that is kept: freshet.max_wal_lag
 # ---------------------------------------------------------------------------
 
 $worker = wait_for_worker($node);
@@ -164,6 +164,7 @@ my $offset = -s $node->logfile;
 $node->append_conf('postgresql.conf', 'freshet.max_wal_lag = 16MB');
 $node->reload;
 kill 'STOP', $worker;
+$node->safe_psql('postgres', 'CREATE DATABASE elsewhere');
 $node->safe_psql('postgres', q{
 	INSERT INTO src (k, v) SELECT 5, i FROM generate_series(1, 1000) i;
 	INSERT INTO other SELECT repeat('x', 2000) FROM generate_series(1, 15000)});
@@ -171,29 +172,55 @@ kill 'CONT', $worker;
 $node->safe_psql('postgres', 'INSERT INTO src (k, v) VALUES (6, 6)');
 is_exact('log beyond freshet.max_wal_lag');
 
-# A transaction under way holds the slot's start back: that is what the limit is for.
-my $long = start_background_sql(
-	$node, 'postgres', q{
-	BEGIN;
-	INSERT INTO src (k, v) VALUES (7, 7);
-	SELECT pg_sleep(25);
-	COMMIT;
-}, name => 'long');
-sleep(0.5);
-my $end = time() + 20;
-while (time() < $end && !log_says($node, qr/WARNING: .*gives up its replication slot/, $offset))
+sub write_log
 {
+	my ($sql) = @_;
 	$node->safe_psql('postgres',
 		q{INSERT INTO other SELECT repeat('x', 2000) FROM generate_series(1, 4000)});
-	$node->safe_psql('postgres', 'INSERT INTO src (k, v) VALUES (8, 8)');
+	$node->safe_psql('postgres', $sql // 'INSERT INTO src (k, v) VALUES (8, 8)');
 	sleep(0.5);
 }
-ok(log_says($node, qr/WARNING: .*gives up its replication slot/, $offset), 'the slot is given up, with a warning');
+
+sub write_log_until
+{
+	my ($done) = @_;
+	my $end = time() + $FreshetTest::timeout;
+	write_log() while !$done->() && time() < $end;
+	return $done->();
+}
+
+# One that is prepared, or runs in another database, is not for this one to wait for.
+$node->safe_psql('elsewhere', q{BEGIN; CREATE TABLE late (); PREPARE TRANSACTION 'elsewhere'});
+my $kept = $node->safe_psql('postgres', 'SELECT pg_current_wal_lsn()');
+ok( write_log_until(
+		sub {
+			$node->safe_psql('postgres', qq{
+				CHECKPOINT;
+				SELECT bool_and(restart_lsn > '$kept') FROM pg_replication_slots WHERE database = 'postgres'}) eq 't';
+		}),
+	'no log is kept for a transaction of another database');
+$node->safe_psql('elsewhere', q{COMMIT PREPARED 'elsewhere'});
+
+# Log that is kept for a transaction under way is not the worker's to free.
+my $long = $node->background_psql('postgres');
+my $pid = $long->query_safe('BEGIN; INSERT INTO src (k, v) VALUES (7, 7); SELECT pg_backend_pid()');
+chomp $pid;
+ok( write_log_until(sub { log_says($node, qr/WARNING: .* for a transaction under way/, $offset) }),
+	'of a long transaction it is warned');
+ok(log_says($node, qr/DETAIL: +Process $pid of database/, $offset), 'which is named');
+ok(!log_says($node, qr/gives up its replication slot/, $offset), 'the slot is kept');
+is_exact('beside a long transaction');
+$long->query_safe('COMMIT');
+$long->quit;
+
+# What the worker cannot apply is.
+my $locker = $node->background_psql('postgres');
+$locker->query_safe('BEGIN; LOCK a_groups');
+ok( write_log_until(sub { log_says($node, qr/WARNING: .*gives up its replication slot/, $offset) }),
+	'the slot is given up when the worker is held up, with a warning');
 ok(log_says($node, qr/HINT: .*freshet\.max_wal_lag/, $offset), 'that names the setting');
-$node->safe_psql('postgres', q{
-	SELECT pg_cancel_backend(pid) FROM pg_stat_activity
-	WHERE query LIKE '%pg_sleep(25)%' AND pid <> pg_backend_pid()});
-finish_background($long);
+$locker->query_safe('COMMIT');
+$locker->quit;
 is_exact('a slot that was given up');
 $node->append_conf('postgresql.conf', 'freshet.max_wal_lag = 10GB');
 $node->reload;

@@ -37,6 +37,7 @@
 #include "base/freshet.h"
 
 #include "access/detoast.h"
+#include "access/twophase.h"
 #include "access/tupconvert.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -47,6 +48,8 @@
 #include "replication/origin.h"
 #include "replication/reorderbuffer.h"
 #include "replication/slot.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -546,6 +549,49 @@ decoder_decode(Snapshot snapshot, XLogRecPtr upto, DecodeResult *result)
 	result->end = decoding->reader->EndRecPtr;
 	align_snapshot = NULL;
 	decode_result = NULL;
+}
+
+/* Whose it is; false if nobody runs it any more, or it is a subtransaction. */
+static bool
+find_transaction(TransactionId xid, LongTransaction *result)
+{
+	bool		found = false;
+	int			nprocs = ProcGlobal->allProcCount;
+
+	result->xid = xid;
+	LWLockAcquire(ProcArrayLock, LW_SHARED);
+	for (int i = 0; i < nprocs + max_prepared_xacts && !found; i++)
+	{
+		PGPROC	   *proc = i < nprocs ? &ProcGlobal->allProcs[i] :
+			&PreparedXactProcs[i - nprocs];
+
+		found = proc->xid == xid;
+		result->database = proc->databaseId;
+		result->pid = proc->pid;
+	}
+	LWLockRelease(ProcArrayLock);
+	return found;
+}
+
+bool
+decoder_oldest_transaction(LongTransaction *result)
+{
+	ReorderBufferTXN *txn;
+
+	if (decoding == NULL)
+		return false;
+	while ((txn = ReorderBufferGetOldestTXN(decoding->reorder)) != NULL)
+	{
+		if (!find_transaction(txn->xid, result))
+			return false;
+		if (result->database == MyDatabaseId)
+			return true;
+		/* it commits without being replayed; only what it invalidates is ours */
+		if (txn->base_snapshot == NULL && txn->ninvalidations > 0)
+			return false;
+		ReorderBufferForget(decoding->reorder, txn->xid, decoding->reader->EndRecPtr);
+	}
+	return false;
 }
 
 int

@@ -36,6 +36,21 @@ typedef struct DecodeResult
  * progress (applied, and held_back xids in an array) says is applied.
  */
 extern void decoder_start(XLogRecPtr applied, const TransactionId *held_back, int nheld_back);
+/* A transaction that is under way, and keeps the log from its beginning on. */
+typedef struct LongTransaction
+{
+	TransactionId xid;
+	Oid			database;
+	int			pid;			/* 0: it is prepared */
+} LongTransaction;
+
+/*
+ * The oldest transaction of this database that is under way in what was decoded;
+ * false if there is none.  Those of other databases are forgotten, so that the
+ * slot need not keep the log for them.  Outside of a batch.
+ */
+extern bool decoder_oldest_transaction(LongTransaction *result);
+
 extern bool decoder_is_started(void);
 /* Free everything, change sets included; outside of a transaction or in one. */
 extern void decoder_stop(void);

@@ -342,6 +342,18 @@ log_slot_after_error(void)
 }
 
 uint64
+log_slot_own_lag(void)
+{
+	SlotState	state;
+	XLogRecPtr	end = GetXLogInsertRecPtr();
+
+	if (MyReplicationSlot == NULL)
+		return 0;
+	copy_slot(MyReplicationSlot, &state);
+	return state.lost || state.confirmed > end ? 0 : end - state.confirmed;
+}
+
+uint64
 log_slot_lag(void)
 {
 	SlotState	state;

@@ -23,9 +23,10 @@
  * takes slot and origin with it; and when a command on its database (DROP
  * DATABASE and the like) asks it to.
  *
- * "The log may not fill the disk": when the slot holds back more than
- * freshet.max_wal_lag, it is dropped and made anew, and all sinks are built
- * again.
+ * "The log may not fill the disk": when the worker has left more than
+ * freshet.max_wal_lag unconfirmed, its slot is dropped and made anew, and all sinks
+ * are built again.  That would be of no use where it is up to date and the log is
+ * kept for a long transaction: of that it warns.
  *
  *-------------------------------------------------------------------------
  */
@@ -73,7 +74,8 @@
 #define MAX_BACKOFF_MS		60000
 #define MIN_RETRY_MS		50		/* when nobody is to blame */
 #define MAX_RETRY_MS		200
-#define LAG_CHECK_MS		5000
+#define LAG_CHECK_MS		1000
+#define WARN_AGAIN_MS		600000
 
 /* The last pause after an error, 0 after a batch; and is one to come? */
 static int	backoff_ms = 0;
@@ -173,19 +175,54 @@ give_up(void)
 	proc_exit(0);
 }
 
+/*
+ * The log is kept for a transaction that may yet change a source.  A new slot
+ * would have to wait for it, and keep the log from now on.
+ */
+static void
+warn_of_transaction(uint64 lag, const LongTransaction *transaction)
+{
+	static TimestampTz warned_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (warned_at != 0 && !TimestampDifferenceExceeds(warned_at, now, WARN_AGAIN_MS))
+		return;
+	warned_at = now;
+	ereport(WARNING,
+			(errmsg("the replication slot of freshet holds back " UINT64_FORMAT
+					" MB of write-ahead log for a transaction under way", lag / (1024 * 1024)),
+			 transaction->pid != 0 ?
+			 errdetail("Process %d of database %u runs transaction %u.", transaction->pid,
+					   transaction->database, transaction->xid) :
+			 errdetail("Transaction %u of database %u is prepared.", transaction->xid,
+					   transaction->database),
+			 errhint("The sinks are up to date; the log is freed when the transaction ends.")));
+}
+
 static void
 check_wal_lag(void)
 {
 	static TimestampTz checked_at = 0;
 	TimestampTz now = GetCurrentTimestamp();
+	uint64		limit = (uint64) freshet_max_wal_lag * 1024 * 1024;
 	uint64		lag;
+	LongTransaction transaction;
+	bool		found;
 
 	if (freshet_max_wal_lag < 0 || !TimestampDifferenceExceeds(checked_at, now, LAG_CHECK_MS))
 		return;
 	checked_at = now;
 	lag = log_slot_lag();
-	if (lag <= (uint64) freshet_max_wal_lag * 1024 * 1024)
+	/* also lets go what is of other databases, before it is much */
+	found = decoder_oldest_transaction(&transaction);
+	if (lag <= limit)
 		return;
+	if (log_slot_own_lag() <= limit)
+	{
+		if (found)
+			warn_of_transaction(lag, &transaction);
+		return;
+	}
 
 	ereport(WARNING,
 			(errmsg("freshet gives up its replication slot, which holds back " UINT64_FORMAT
