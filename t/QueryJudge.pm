@@ -38,10 +38,10 @@ my @refused = (
 	'SELECT id FROM gen_a FOR UPDATE',
 	'SELECT a.id, b.k FROM gen_a a LEFT JOIN gen_b b ON clock_timestamp() > a.at');
 
-my $columns = 'id:i k:i x:i g:t n:n at:z';
+my $columns = 'id:i k:i x:i g:t n:n! at:z';
 my %tables = (
 	gen_a => $columns,
-	gen_b => 'k:i x:i g:t n:n',
+	gen_b => 'k:i x:i g:t n:n!',
 	gen_p => $columns,
 	gen_n => 'id:i n:n! x:i',
 	gen_sink => 'k:i c:i x:i',
@@ -107,7 +107,7 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
 	BEGIN
-		EXECUTE 'SELECT count(*) FROM (' || query || ') q';
+		EXECUTE 'SELECT count(q::text) FROM (' || query || ') q';
 	EXCEPTION WHEN OTHERS THEN
 		IF state <> 'XX000' THEN
 			RETURN 'no query: ' || message;
@@ -252,7 +252,7 @@ sub change
 	return 'ALTER TABLE gen_p ATTACH PARTITION gen_p2 FOR VALUES IN (2)' if $dice < 0.97;
 	return "UPDATE gen_p2 SET x = " . value('x') . some_rows('gen_p') if $dice < 0.98;
 	# what nobody reads
-	return "UPDATE $table SET k = k";
+	return "UPDATE $table SET x = x";
 }
 
 # Statements, some of them in transactions with savepoints.
@@ -355,7 +355,7 @@ SELECT 'check', name, gen_check(name, query, loose) FROM gen_query ORDER BY name
 SQL
 	$sql .= <<'SQL' if $verify;
 SELECT 'verify', name, v.missing || '|' || v.unexpected FROM gen_query JOIN freshet.status s ON s.sink = name::regclass
-	CROSS JOIN LATERAL freshet.verify_sink(s.sink) v WHERE s.state = 'live' AND v <> (0, 0);
+	CROSS JOIN LATERAL freshet.verify_sink(s.sink) v WHERE s.state = 'live' AND v.missing + v.unexpected > 0;
 SQL
 	return $sql;
 }
@@ -414,6 +414,19 @@ sub log_faults
 	return grep { !/due to administrator command|canceling autovacuum task|division by zero/ } @lines;
 }
 
+# After a crash.
+sub await_server
+{
+	my ($self) = @_;
+
+	foreach (1 .. $patience)
+	{
+		return if ($self->{psql}->('SELECT 1'))[0] =~ /^1/;
+		sleep(1);
+	}
+	die 'the server does not come back';
+}
+
 # A case from its beginning to its end, until the first fault.  Each is
 # { sink, text, batch }.
 sub try_case
@@ -428,9 +441,11 @@ sub try_case
 	{
 		my $sql = $batch == 0 ? begin_sql($case) . create_sql($case) : $case->{batches}[ $batch - 1 ]{sql} . "\n";
 		my $check = check_sql($batch == $last);
-		my ($out, $err) = $batch > 0 && $case->{batches}[ $batch - 1 ]{behind} ? $self->from_behind($sql, $check) : $self->{psql}->($sql . $check);
+		my $behind = $batch > 0 && $case->{batches}[ $batch - 1 ]{behind};
+		my ($out, $err) = $behind ? $self->from_behind($sql) : $self->{psql}->($sql);
+		my ($answers, $complaints) = $self->{psql}->($check);
 
-		foreach my $answer (answers($out))
+		foreach my $answer (answers("$out\n$answers"))
 		{
 			my ($what, $name, $text) = @$answer;
 
@@ -440,11 +455,12 @@ sub try_case
 			push @faults, { sink => $name, batch => $batch, text => $what eq 'verify' ? "verify_sink(): $text" : $text } if $text ne '';
 		}
 		push @faults, { sink => '', batch => $batch, text => $_ }
-		  foreach $err =~ /((?:ERROR:  (?:XX000|57014|58P01|0A000).*|.*(?:connection|server).*|.*timeout while waiting.*))/g;
+		  foreach $err =~ /((?:ERROR:  XX|.*connection to server|.*server closed).*)/g, $complaints =~ /(.*(?:ERROR|FATAL|error): .*)/g;
 		push @faults, { sink => '', batch => $batch, text => "log: $_" } foreach $self->log_faults($offset);
 		$self->{count}{batches}++;
 		last if @faults;
 	}
+	$self->await_server if grep { $_->{text} =~ /connection|server closed/ } @faults;
 	my (undef, $err) = $self->{psql}->(end_sql());
 	push @faults, { sink => '', batch => $last, text => "cannot be dropped: $err" } if $err =~ /ERROR/;
 	return @faults;
@@ -454,15 +470,14 @@ sub try_case
 # is small.)
 sub from_behind
 {
-	my ($self, $sql, $check) = @_;
-	my ($pid) = ($self->{psql}->("SELECT 'pid', pid FROM freshet.worker;"))[0] =~ /pid\|(\d+)/;
+	my ($self, $sql) = @_;
+	my ($pid) = ($self->{psql}->('SELECT pid FROM freshet.worker'))[0] =~ /(\d+)/;
 	my $noise = "INSERT INTO gen_noise SELECT repeat('x', 1000) FROM generate_series(1, 1500);\n";
 
 	kill 'STOP', $pid if $pid;
-	my ($out, $err) = $self->{psql}->("$sql${noise}TRUNCATE gen_noise;\n");
+	my @said = $self->{psql}->("$sql${noise}TRUNCATE gen_noise;\n");
 	kill 'CONT', $pid if $pid;
-	my ($out2, $err2) = $self->{psql}->($check);
-	return ($out . "\n" . $out2, $err . $err2);
+	return @said;
 }
 
 # ---------------------------------------------------------------------------
