@@ -41,6 +41,7 @@ SELECT freshet.create_sink('rf_values', 'SELECT c.name, count(i.id) FROM (VALUES
 SELECT freshet.create_sink('rf_floats', 'SELECT grp, stddev(f), corr(f, v::float8), percentile_cont(0.5) WITHIN GROUP (ORDER BY f) FROM rf_item GROUP BY grp');
 SELECT freshet.create_sink('rf_total', 'SELECT count(*), max(x) FROM rf_rows r WHERE r.y IS NOT NULL HAVING count(*) > 0');
 SELECT freshet.create_sink('rf_constant', 'SELECT n, n * n AS square FROM generate_series(1, 4) n');
+SELECT freshet.create_sink('rf_listed', 'VALUES (1, ''one''), (2, NULL)');
 SELECT freshet.create_sink('rf_ordered', 'SELECT id, v FROM rf_item ORDER BY v');
 -- sinks over it, of this strategy and of others
 SELECT freshet.create_sink('rf_over', 'SELECT y, count(*), sum(x) FROM rf_rows GROUP BY y');
@@ -49,6 +50,7 @@ SELECT * FROM rf_check;
 SELECT sink, kind, strategy FROM freshet.status WHERE sink::text IN ('rf_rows', 'rf_ordered', 'rf_constant') ORDER BY 1;
 SELECT * FROM rf_total;
 SELECT * FROM rf_constant ORDER BY 1;
+SELECT * FROM rf_listed ORDER BY 1;
 
 INSERT INTO rf_bag VALUES (1, 'y1'), (1, 'y1'), (NULL, 'new'), (300, NULL);
 UPDATE rf_item SET v = v * 3, grp = 'g1' WHERE id % 9 = 0;
@@ -169,4 +171,4 @@ RESET freshet.refresh_cost_limit;
 \set VERBOSITY terse
 SET client_min_messages = warning;
 DROP VIEW rf_check;
-DROP TABLE rf_item, rf_bag, rf_part, rf_part1, rf_types, rf_secret, rf_policy, rf_constant CASCADE;
+DROP TABLE rf_item, rf_bag, rf_part, rf_part1, rf_types, rf_secret, rf_policy, rf_constant, rf_listed CASCADE;
