@@ -52,6 +52,25 @@ SELECT * FROM rf_total;
 SELECT * FROM rf_constant ORDER BY 1;
 SELECT * FROM rf_listed ORDER BY 1;
 
+-- which of equal values it shows depends on its plan: that is no difference
+CREATE TABLE rf_look (id int PRIMARY KEY, n numeric);
+INSERT INTO rf_look VALUES (2, 1.00), (1, 1.0);
+CREATE INDEX ON rf_look (n, id);
+SELECT freshet.create_sink('rf_looks', 'SELECT DISTINCT n FROM rf_look');
+SELECT freshet.wait() IS NOT NULL AS waited;
+SET enable_seqscan = off;
+SET enable_hashagg = off;
+SET enable_sort = off;
+SELECT DISTINCT n FROM rf_look;
+RESET enable_seqscan;
+TABLE rf_looks;
+SET enable_seqscan = off;
+SELECT * FROM freshet.verify_sink('rf_looks');
+RESET enable_seqscan;
+RESET enable_hashagg;
+RESET enable_sort;
+DROP TABLE rf_look CASCADE;
+
 INSERT INTO rf_bag VALUES (1, 'y1'), (1, 'y1'), (NULL, 'new'), (300, NULL);
 UPDATE rf_item SET v = v * 3, grp = 'g1' WHERE id % 9 = 0;
 SELECT * FROM rf_check;
