@@ -68,7 +68,11 @@ sub query
 	my ($self) = @_;
 
 	@$self{qw(serial views)} = (0, []);
-	my $select = $self->any_select(pick(0, 1, 1, 2, 2), []);
+	# many that are simple, as most that people write, and of which the changes alone
+	# may be enough
+	local $self->{simple} = chance(0.4);
+	my $select = !$self->{simple} ? $self->any_select(pick(0, 1, 1, 2, 2), [])
+	  : chance(0.5) ? $self->plain(0, []) : $self->grouped(0, []);
 	return {
 		sql => $select->{sql},
 		columns => $select->{columns},
@@ -367,6 +371,7 @@ sub item
 {
 	my ($self, $depth, $outer) = @_;
 
+	return $self->table if $self->{simple} && chance(0.95);
 	return weighted(
 		12 => sub { $self->table },
 		1 => sub { $self->constant_rows },
@@ -411,7 +416,7 @@ sub from
 
 	foreach (1 .. $joins)
 	{
-		my $kind = weighted(
+		my $kind = $self->{simple} ? pick('JOIN', 'JOIN', 'JOIN', 'CROSS JOIN', 'windows') : weighted(
 			4 => sub { 'JOIN' },
 			3 => sub { 'LEFT JOIN' },
 			1 => sub { 'RIGHT JOIN' },
@@ -657,6 +662,7 @@ sub aggregate
 	my $g = $self->column_of('t', $cols)->{e};
 	my $z = $self->column_of('z', $cols)->{e};
 	my $loose = $n->{loose} || $n->{vary};
+	my $simple = $self->{simple} && chance(0.8) ? 0 : 1;
 	my $filter = chance(0.2) ? ' FILTER (WHERE ' . $self->condition($cols, 0) . ')' : '';
 
 	return weighted(
@@ -672,22 +678,22 @@ sub aggregate
 		1 => sub { +{ t => 'z', e => pick('min', 'max') . "($z)$filter" } },
 		1 => sub { +{ t => 'n', e => "sum(100 / $x) FILTER (WHERE $x <> 0)", vary => 1 } },
 		1 => sub { +{ t => 'i', e => '(' . pick('bool_and', 'bool_or', 'every') . "($x > 1)$filter)::int" } },
-		1 => sub { +{ t => 'n', e => pick('count', 'sum', 'max') . "(DISTINCT $x)$filter", vary => 1 } },
-		1 => sub { +{ t => 'i', e => pick('bit_and', 'bit_or', 'bit_xor') . "(($x)::bigint)$filter" } },
-		1 => sub { +{ t => 't', e => "string_agg(" . pick('', 'DISTINCT ') . "$g, ',' ORDER BY $g)$filter" } },
-		1 => sub { +{ t => 't', e => "array_agg($x ORDER BY $x)$filter\::text" } },
-		1 => sub { +{ t => 'n', e => 'round(' . pick('stddev', 'var_pop', 'variance', 'stddev_pop') . "($x)$filter, 6)" } },
-		1 => sub { +{ t => 'i', e => "percentile_disc(0.5) WITHIN GROUP (ORDER BY $x)$filter" } },
-		1 => sub { +{ t => 'i', e => "mode() WITHIN GROUP (ORDER BY $x)$filter" } },
-		1 => sub { +{ t => 'i', e => 'rank(' . pick(1, 3) . ") WITHIN GROUP (ORDER BY $x)$filter" } },
-		1 => sub { +{ t => 't', e => "jsonb_agg($x ORDER BY $x)$filter\::text" } });
+		$simple => sub { +{ t => 'n', e => pick('count', 'sum', 'max') . "(DISTINCT $x)$filter", vary => 1 } },
+		$simple => sub { +{ t => 'i', e => pick('bit_and', 'bit_or', 'bit_xor') . "(($x)::bigint)$filter" } },
+		$simple => sub { +{ t => 't', e => "string_agg(" . pick('', 'DISTINCT ') . "$g, ',' ORDER BY $g)$filter" } },
+		$simple => sub { +{ t => 't', e => "array_agg($x ORDER BY $x)$filter\::text" } },
+		$simple => sub { +{ t => 'n', e => 'round(' . pick('stddev', 'var_pop', 'variance', 'stddev_pop') . "($x)$filter, 6)" } },
+		$simple => sub { +{ t => 'i', e => "percentile_disc(0.5) WITHIN GROUP (ORDER BY $x)$filter" } },
+		$simple => sub { +{ t => 'i', e => "mode() WITHIN GROUP (ORDER BY $x)$filter" } },
+		$simple => sub { +{ t => 'i', e => 'rank(' . pick(1, 3) . ") WITHIN GROUP (ORDER BY $x)$filter" } },
+		$simple => sub { +{ t => 't', e => "jsonb_agg($x ORDER BY $x)$filter\::text" } });
 }
 
 # GROUP BY, with keys or none, HAVING or none.
 sub grouped
 {
 	my ($self, $depth, $outer) = @_;
-	my $from = $self->from(pick(0, 0, 1, 1, 2), [], $depth);
+	my $from = $self->from(pick(0, 0, 1, 1, 2, 3), [], $depth);
 	my $cols = $from->{columns};
 	my @keys = map { chance(0.8) ? pick(@$cols) : $self->expression($cols, 0) } 1 .. pick(0, 1, 1, 1, 2, 2, 3);
 	my @aggregates = map { $self->aggregate($cols) } 1 .. between(1, 3);
@@ -699,7 +705,7 @@ sub grouped
 	my $sql = "SELECT $list FROM $from->{sql}" . $self->where($cols, $outer, $depth);
 
 	$sql .= ' GROUP BY ' . $self->grouping(map { $_->{e} } @keys) if @keys;
-	$sql .= ' HAVING ' . $self->having($cols) if chance(0.2);
+	$sql .= ' HAVING ' . $self->having($cols) if !$self->{simple} && chance(0.2);
 	return { sql => $sql, columns => $columns };
 }
 
@@ -708,7 +714,7 @@ sub grouping
 	my ($self, @keys) = @_;
 	my $list = join(', ', @keys);
 
-	return $list if @keys < 2 || chance(0.75);
+	return $list if @keys < 2 || $self->{simple} || chance(0.75);
 	return pick("ROLLUP ($list)", "CUBE ($list)", 'GROUPING SETS ((' . $list . "), ($keys[0]), ())", "DISTINCT ROLLUP ($list), ROLLUP ($list)");
 }
 
