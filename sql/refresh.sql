@@ -42,6 +42,8 @@ SELECT freshet.create_sink('rf_floats', 'SELECT grp, stddev(f), corr(f, v::float
 SELECT freshet.create_sink('rf_total', 'SELECT count(*), max(x) FROM rf_rows r WHERE r.y IS NOT NULL HAVING count(*) > 0');
 SELECT freshet.create_sink('rf_constant', 'SELECT n, n * n AS square FROM generate_series(1, 4) n');
 SELECT freshet.create_sink('rf_listed', 'VALUES (1, ''one''), (2, NULL)');
+SELECT freshet.create_sink('rf_read', 'SELECT i.id, r.n, r.t FROM rf_item i, jsonb_to_recordset(jsonb_build_array(i.doc)) AS r (n numeric(9, 1), t text)');
+SELECT freshet.create_sink('rf_printed', 'SELECT q.grp, jsonb_agg(q ORDER BY q.id) AS rows, min(row_to_json(q)::text) FROM (SELECT id, grp, v, at FROM rf_item) q GROUP BY q.grp');
 SELECT freshet.create_sink('rf_ordered', 'SELECT id, v FROM rf_item ORDER BY v');
 -- sinks over it, of this strategy and of others
 SELECT freshet.create_sink('rf_over', 'SELECT y, count(*), sum(x) FROM rf_rows GROUP BY y');
