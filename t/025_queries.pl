@@ -24,7 +24,12 @@ my $psql = sub {
 	my ($sql) = @_;
 	my ($out, $err) = ('', '');
 
-	$node->psql('postgres', $sql, stdout => \$out, stderr => \$err, on_error_stop => 0, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	$node->psql(
+		'postgres', $sql,
+		stdout => \$out,
+		stderr => \$err,
+		on_error_stop => 0,
+		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
 	return ($out, $err);
 };
 my $judge = QueryJudge->new(psql => $psql, log => $node->logfile);

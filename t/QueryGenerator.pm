@@ -237,7 +237,9 @@ sub subquery_condition
 	return weighted(
 		3 => sub { $not . 'EXISTS (' . $self->correlated($cols, $depth) . ')' },
 		3 => sub { "$x ${not}IN (" . $self->correlated($cols, $depth, $type) . ')' },
-		1 => sub { "$x " . pick('=', '<', '>=') . ' ' . pick('ANY', 'ALL') . ' (' . $self->correlated($cols, $depth, $type) . ')' },
+		1 => sub {
+			"$x " . pick('=', '<', '>=') . pick(' ANY', ' ALL') . ' (' . $self->correlated($cols, $depth, $type) . ')';
+		},
 		1 => sub {
 			"($x, " . $self->column_of('i', $cols)->{e} . ") ${not}IN (" . $self->correlated($cols, $depth, $type, 'i') . ')';
 		},
@@ -304,7 +306,8 @@ sub constant_rows
 		sql => "generate_series(" . pick(0, 1) . ', ' . between(1, 3) . ") AS $alias($i)",
 		columns => [ { e => "$alias.$i", t => 'i' } ] } if chance(0.4);
 	return {
-		sql => '(VALUES ' . join(', ', map { "($_, " . literal('t') . ')' } some_of(3, 0 .. 3)) . ", (NULL, 'a')) AS $alias($i, $g)",
+		sql => '(VALUES ' . join(', ', map { "($_, " . literal('t') . ')' } some_of(3, 0 .. 3))
+		  . ", (NULL, 'a')) AS $alias($i, $g)",
 		columns => [ { e => "$alias.$i", t => 'i' }, { e => "$alias.$g", t => 't' } ] };
 }
 
@@ -360,7 +363,11 @@ sub merged
 	if (chance(0.2))
 	{
 		# the same columns, by their names alone
-		my ($a, $b) = map { my $i = $_; "(SELECT " . join(', ', @using, map { "$_ AS ${_}_$i" } map { $_->{e} } @{ $sides[$i]{columns} }) . " FROM $sides[$i]{name}) AS $names[$i]" } 0, 1;
+		my ($a, $b) = map {
+			my $i = $_;
+			my @others = map { "$_->{e} AS $_->{e}_$i" } @{ $sides[$i]{columns} };
+			'(SELECT ' . join(', ', @using, @others) . " FROM $sides[$i]{name}) AS $names[$i]"
+		} 0, 1;
 		$tables = "$a NATURAL $join $b";
 		s/^(\Q$names[0]\E|\Q$names[1]\E)\.(\w+)/"$1.$2_" . ($1 eq $names[0] ? 0 : 1)/e foreach @outputs;
 	}
@@ -715,7 +722,8 @@ sub grouping
 	my $list = join(', ', @keys);
 
 	return $list if @keys < 2 || $self->{simple} || chance(0.75);
-	return pick("ROLLUP ($list)", "CUBE ($list)", 'GROUPING SETS ((' . $list . "), ($keys[0]), ())", "DISTINCT ROLLUP ($list), ROLLUP ($list)");
+	return pick("ROLLUP ($list)", "CUBE ($list)", "GROUPING SETS (($list), ($keys[0]), ())",
+		"DISTINCT ROLLUP ($list), ROLLUP ($list)");
 }
 
 sub having
@@ -748,7 +756,8 @@ sub windowed
 			1 => sub { pick('sum', 'count', 'max') . "($x) $over ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)" },
 			1 => sub { "count(*) OVER (" . (@partition ? "PARTITION BY $partition[0]" : '') . ')' })
 	} 1 .. between(1, 2);
-	my ($list, $columns) = $self->outputs(chosen(@inner), map { +{ t => /^sum/ ? 'n' : 'i', e => $_, vary => /^sum/ ? 1 : 0 } } @functions);
+	my @results = map { +{ t => /^sum/ ? 'n' : 'i', e => $_, vary => /^sum/ ? 1 : 0 } } @functions;
+	my ($list, $columns) = $self->outputs(chosen(@inner), @results);
 	my $sql = "SELECT $list FROM ($plain->{sql}) AS $alias";
 
 	return { sql => $sql, columns => $columns } if chance(0.5);

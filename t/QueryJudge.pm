@@ -10,24 +10,25 @@
 # run_psql->($sql) feeds psql (-X -A -t -q, without ON_ERROR_STOP) and returns its
 # output and its errors.  "log" is the server's log.
 #
-# A case depends on its seed alone: the tables' rows, a few sinks, batches of
-# changes.  After each batch every live sink is compared with its query, by
-# equality and as text, and in the end by verify_sink(), too.  Changes may fail, of
-# a key that is there twice for instance; a sink may not, unless its query does.
-# A refusal has to be one that the README knows, and to lead on by a hint.
+# A case depends on its seed alone (but for the order of what two sessions do at
+# the same time): the tables' rows, a few sinks, batches of changes.  After each
+# batch every live sink is compared with its query, by equality and as text, and in
+# the end by verify_sink(), too.  Changes may fail, of a key that is there twice for
+# instance; a sink may not, unless its query does.  A refusal has to be one that the
+# README knows, and to lead on by a hint.
 package QueryJudge;
 
 use strict;
 use warnings;
 
+use POSIX ();
 use QueryGenerator;
 
 # What may be refused, as the README has it.
 my @refusals = (
 	qr/^.* is not supported in the definition of a sink whose query is expensive$/,
 	qr/^function (?:random|now|clock_timestamp)\(\) is not supported in the definition of a sink$/,
-	qr/^(?:TABLESAMPLE|FOR UPDATE or FOR SHARE|system column "ctid"|CURRENT_DATE) (?:is|are) not supported in the definition of a sink$/,
-	qr/^text read as a date or time is not supported in the definition of a sink$/);
+	qr/^(?:TABLESAMPLE|FOR UPDATE or FOR SHARE|system column "ctid") is not supported in the definition of a sink$/);
 
 # Queries that have no meaning as a table that is kept equal to them.
 my @refused = (
@@ -298,7 +299,8 @@ sub make_case
 		push @above, as_relation("gen_q$i", $query) if chance(0.15);
 	}
 	push @sinks, { name => 'gen_refused', sql => pick(@refused), loose => 0, views => [], refused => 1 } if chance(0.1);
-	@batches = map { +{ sql => batch(), behind => chance($self->{behind} // 0.03) } } 1 .. $self->{batches} // 5;
+	@batches = map { +{ sql => batch(), behind => chance($self->{behind} // 0.03), beside => chance(0.15) ? batch() : undef } }
+	  1 .. $self->{batches} // 5;
 	return {
 		seed => $seed,
 		rows => [ map { insert($_, between(3, 12)) } @written ],
@@ -442,7 +444,9 @@ sub try_case
 		my $sql = $batch == 0 ? begin_sql($case) . create_sql($case) : $case->{batches}[ $batch - 1 ]{sql} . "\n";
 		my $check = check_sql($batch == $last);
 		my $behind = $batch > 0 && $case->{batches}[ $batch - 1 ]{behind};
+		my $other = $batch > 0 ? $self->begin_beside($case->{batches}[ $batch - 1 ]{beside}) : undef;
 		my ($out, $err) = $behind ? $self->from_behind($sql) : $self->{psql}->($sql);
+		waitpid($other, 0) if $other;
 		my ($answers, $complaints) = $self->{psql}->($check);
 
 		foreach my $answer (answers("$out\n$answers"))
@@ -452,10 +456,12 @@ sub try_case
 			next if !defined $name || $what eq 'wait';
 			$self->{count}{compared}++ if $what eq 'check';
 			$text = $self->judge_refusal($sinks{$name}, $text) if $what eq 'create';
-			push @faults, { sink => $name, batch => $batch, text => $what eq 'verify' ? "verify_sink(): $text" : $text } if $text ne '';
+			$text = "verify_sink(): $text" if $what eq 'verify';
+			push @faults, { sink => $name, batch => $batch, text => $text } if $text ne '';
 		}
 		push @faults, { sink => '', batch => $batch, text => $_ }
-		  foreach $err =~ /((?:ERROR:  XX|.*connection to server|.*server closed).*)/g, $complaints =~ /(.*(?:ERROR|FATAL|error): .*)/g;
+		  foreach $err =~ /((?:ERROR:  XX|.*connection to server|.*server closed).*)/g,
+		  $complaints =~ /(.*(?:ERROR|FATAL|error): .*)/g;
 		push @faults, { sink => '', batch => $batch, text => "log: $_" } foreach $self->log_faults($offset);
 		$self->{count}{batches}++;
 		last if @faults;
@@ -464,6 +470,19 @@ sub try_case
 	my (undef, $err) = $self->{psql}->(end_sql());
 	push @faults, { sink => '', batch => $last, text => "cannot be dropped: $err" } if $err =~ /ERROR/;
 	return @faults;
+}
+
+# What another session does at the same time.  Returns its process.
+sub begin_beside
+{
+	my ($self, $sql) = @_;
+
+	return unless defined $sql;
+	my $pid = fork() // die "fork: $!";
+	return $pid if $pid;
+	$self->{psql}->($sql);
+	# what ends with this process is the parent's
+	POSIX::_exit(0);
 }
 
 # A worker that finds more log than one batch may have.  (freshet.max_batch_size
@@ -505,6 +524,12 @@ sub shrink
 			%case = (%case, $list => \@less) if $still->(%case, $list => \@less);
 		}
 	}
+	foreach my $batch (0 .. $#{ $case{batches} })
+	{
+		my @batches = map { +{%$_} } @{ $case{batches} };
+		next unless defined delete $batches[$batch]{beside};
+		%case = (%case, batches => \@batches) if $still->(%case, batches => \@batches);
+	}
 	# statement by statement
 	foreach my $batch (0 .. $#{ $case{batches} })
 	{
@@ -537,6 +562,7 @@ sub script
 	foreach my $batch (@{ $case->{batches} })
 	{
 		$sql .= "SELECT freshet.wait();\n" . ($batch->{behind} ? "-- the worker is far behind\n" : '') . "$batch->{sql}\n";
+		$sql .= "-- by another session, at the same time\n$batch->{beside}\n" if defined $batch->{beside};
 	}
 	$sql .= "SELECT freshet.wait();\n";
 	foreach my $sink (grep { $_->{name} eq $fault->{sink} } @{ $case->{sinks} })
