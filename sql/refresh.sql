@@ -41,6 +41,9 @@ SELECT freshet.create_sink('rf_values', 'SELECT c.name, count(i.id) FROM (VALUES
 SELECT freshet.create_sink('rf_floats', 'SELECT grp, stddev(f), corr(f, v::float8), percentile_cont(0.5) WITHIN GROUP (ORDER BY f) FROM rf_item GROUP BY grp');
 SELECT freshet.create_sink('rf_total', 'SELECT count(*), max(x) FROM rf_rows r WHERE r.y IS NOT NULL HAVING count(*) > 0');
 SELECT freshet.create_sink('rf_constant', 'SELECT n, n * n AS square FROM generate_series(1, 4) n');
+SELECT freshet.create_sink('rf_listed', 'VALUES (1, ''one''), (2, NULL)');
+SELECT freshet.create_sink('rf_read', 'SELECT i.id, r.n, r.t FROM rf_item i, jsonb_to_recordset(jsonb_build_array(i.doc)) AS r (n numeric(9, 1), t text)');
+SELECT freshet.create_sink('rf_printed', 'SELECT q.grp, jsonb_agg(q ORDER BY q.id) AS rows, min(row_to_json(q)::text) FROM (SELECT id, grp, v, at FROM rf_item) q GROUP BY q.grp');
 SELECT freshet.create_sink('rf_ordered', 'SELECT id, v FROM rf_item ORDER BY v');
 -- sinks over it, of this strategy and of others
 SELECT freshet.create_sink('rf_over', 'SELECT y, count(*), sum(x) FROM rf_rows GROUP BY y');
@@ -49,6 +52,26 @@ SELECT * FROM rf_check;
 SELECT sink, kind, strategy FROM freshet.status WHERE sink::text IN ('rf_rows', 'rf_ordered', 'rf_constant') ORDER BY 1;
 SELECT * FROM rf_total;
 SELECT * FROM rf_constant ORDER BY 1;
+SELECT * FROM rf_listed ORDER BY 1;
+
+-- which of equal values it shows depends on its plan: that is no difference
+CREATE TABLE rf_look (id int PRIMARY KEY, n numeric);
+INSERT INTO rf_look VALUES (2, 1.00), (1, 1.0);
+CREATE INDEX ON rf_look (n, id);
+SELECT freshet.create_sink('rf_looks', 'SELECT DISTINCT n FROM rf_look');
+SELECT freshet.wait() IS NOT NULL AS waited;
+SET enable_seqscan = off;
+SET enable_hashagg = off;
+SET enable_sort = off;
+SELECT DISTINCT n FROM rf_look;
+RESET enable_seqscan;
+TABLE rf_looks;
+SET enable_seqscan = off;
+SELECT * FROM freshet.verify_sink('rf_looks');
+RESET enable_seqscan;
+RESET enable_hashagg;
+RESET enable_sort;
+DROP TABLE rf_look CASCADE;
 
 INSERT INTO rf_bag VALUES (1, 'y1'), (1, 'y1'), (NULL, 'new'), (300, NULL);
 UPDATE rf_item SET v = v * 3, grp = 'g1' WHERE id % 9 = 0;
@@ -169,4 +192,4 @@ RESET freshet.refresh_cost_limit;
 \set VERBOSITY terse
 SET client_min_messages = warning;
 DROP VIEW rf_check;
-DROP TABLE rf_item, rf_bag, rf_part, rf_part1, rf_types, rf_secret, rf_policy, rf_constant CASCADE;
+DROP TABLE rf_item, rf_bag, rf_part, rf_part1, rf_types, rf_secret, rf_policy, rf_constant, rf_listed CASCADE;

@@ -104,13 +104,15 @@ is_decided_by_looks(const SinkPlan *plan, const Bitmapset *looks, int column)
 
 /*
  * Rows that are no groups are what the query computed, to the look of a value
- * that others equal.
+ * that others equal, unless the query itself has a choice.
  */
 static bool
 is_compared_by_look(const SinkPlan *plan, const CompareColumn *column, TypeCacheEntry *type)
 {
-	return (plan->shape == SHAPE_COPY || plan->shape == SHAPE_BAG ||
-			plan->shape == SHAPE_REFRESH) && column->tolerance == 0 &&
+	if (plan->shape == SHAPE_REFRESH ? plan->chooses_among_equals :
+		plan->shape != SHAPE_COPY && plan->shape != SHAPE_BAG)
+		return false;
+	return column->tolerance == 0 &&
 		equality_is_loose(column->type, -1, column->collation, type->eq_opr);
 }
 

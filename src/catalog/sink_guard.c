@@ -123,11 +123,13 @@ has_foreign_key(Relation rel, int end)
 static void
 check_triggers(Relation rel)
 {
-	TriggerDesc *triggers = rel->trigdesc;
+	/* The relation's own is freed when an invalidation comes, as it can with each look-up. */
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 	bool		guarded = false;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 		guarded |= is_guard(&triggers->triggers[i]);
+	FreeTriggerDesc(triggers);
 	if (has_foreign_key(rel, RI_TRIGGER_PK))
 		GUARD_ERROR(rel, "a foreign key cannot refer to sink \"%s\"",
 					"The rows of a sink come and go as its query says.",

@@ -105,8 +105,6 @@ parse_definition(const char *query)
 	select = (SelectStmt *) raw->stmt;
 	if (select->intoClause != NULL)
 		REFUSE("SELECT INTO", "Leave INTO out: freshet makes the table.");
-	if (select->valuesLists != NIL)
-		REFUSE("VALUES", "Write a SELECT from a table.");
 
 	/* analysis scribbles on its input */
 	result = parse_analyze_fixedparams(copyObject(raw), query, NULL, 0, NULL);

@@ -142,6 +142,15 @@ use_column(const Var *var, RefreshContext *ctx)
 	}
 }
 
+/* 1.0 or 1.00, say, for a group that has both, is up to the query's plan. */
+static bool
+chooses_among_equals(const Query *query)
+{
+	return query->hasAggs || query->hasWindowFuncs || query->groupClause != NIL ||
+		query->groupingSets != NIL || query->distinctClause != NIL ||
+		query->setOperations != NULL || query->limitCount != NULL || query->limitOffset != NULL;
+}
+
 static bool
 walk_query(Query *query, RefreshContext *ctx)
 {
@@ -150,6 +159,7 @@ walk_query(Query *query, RefreshContext *ctx)
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	refuse_parts(query);
+	ctx->plan->chooses_among_equals |= chooses_among_equals(query);
 	foreach(lc, query->rtable)
 		add_entry(lfirst_node(RangeTblEntry, lc), ctx);
 

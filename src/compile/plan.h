@@ -219,6 +219,12 @@ typedef struct SinkPlan
 	SinkColumn *columns;		/* in the query's order */
 	bool		uses_settings;	/* depends on TimeZone, DateStyle, ... */
 
+	/*
+	 * REFRESH: the query may choose among rows or values that are equal, and
+	 * choose otherwise when it is run again.
+	 */
+	bool		chooses_among_equals;
+
 	/* what only one shape has: ask plan_rows() and so on, which check it */
 	union
 	{

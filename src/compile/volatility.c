@@ -32,7 +32,9 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
+#include "parser/parsetree.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
@@ -173,6 +175,7 @@ typedef struct VolatilityContext
 {
 	List	  **settings_functions;
 	bool		whole_query;	/* subqueries are looked into, not refused */
+	List	   *levels;			/* Query *, the innermost first */
 } VolatilityContext;
 
 static bool volatility_walker(Node *node, VolatilityContext *ctx);
@@ -382,6 +385,30 @@ check_type_input(Oid typid, VolatilityContext *ctx)
 	REFUSE(psprintf("conversion of text to type %s", format_type_be(typid)), hint);
 }
 
+/* The columns of a subquery, whose row is one value of type record. */
+static bool
+check_printed_row(Var *var, VolatilityContext *ctx)
+{
+	Query	   *query;
+	RangeTblEntry *rte;
+	ListCell   *lc;
+
+	if (var->varattno != InvalidAttrNumber || list_length(ctx->levels) <= var->varlevelsup)
+		return false;
+	query = list_nth(ctx->levels, var->varlevelsup);
+	rte = rt_fetch(var->varno, query->rtable);
+	if (rte->rtekind != RTE_SUBQUERY)
+		return false;
+	foreach(lc, rte->subquery->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk)
+			check_type_output(exprType((Node *) tle->expr), ctx);
+	}
+	return true;
+}
+
 /* The value of the expression is turned into text or JSON. */
 static void
 check_printed(Node *expr, VolatilityContext *ctx)
@@ -400,7 +427,7 @@ check_printed(Node *expr, VolatilityContext *ctx)
 		foreach(lc, ((ArrayExpr *) expr)->elements)
 			check_printed(lfirst(lc), ctx);
 	}
-	else
+	else if (typid != RECORDOID || !IsA(expr, Var) || !check_printed_row((Var *) expr, ctx))
 		check_type_output(typid, ctx);
 }
 
@@ -506,6 +533,50 @@ check_json_constructor(JsonConstructorExpr *expr, VolatilityContext *ctx)
 }
 #endif
 
+/* STABLE for the types that they read from the text within JSON. */
+static bool
+reads_records(Oid funcid)
+{
+	switch (funcid)
+	{
+		case F_JSON_POPULATE_RECORD:
+		case F_JSON_POPULATE_RECORDSET:
+		case F_JSON_TO_RECORD:
+		case F_JSON_TO_RECORDSET:
+		case F_JSONB_POPULATE_RECORD:
+		case F_JSONB_POPULATE_RECORDSET:
+		case F_JSONB_TO_RECORD:
+		case F_JSONB_TO_RECORDSET:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* In FROM, with the list of their columns. */
+static bool
+check_record_columns(RangeTblFunction *function, VolatilityContext *ctx)
+{
+	FuncExpr   *call = (FuncExpr *) function->funcexpr;
+	ListCell   *lc;
+
+	if (function->funccoltypes == NIL || !IsA(call, FuncExpr) || !reads_records(call->funcid))
+		return false;
+	foreach(lc, function->funccoltypes)
+		check_type_input(lfirst_oid(lc), ctx);
+	(void) volatility_walker((Node *) call->args, ctx);
+	return true;
+}
+
+static bool
+check_subquery(Query *query, VolatilityContext *ctx)
+{
+	ctx->levels = lcons(query, ctx->levels);
+	(void) query_tree_walker(query, volatility_walker, (void *) ctx, 0);
+	ctx->levels = list_delete_first(ctx->levels);
+	return false;
+}
+
 /* Parse analysis leaves out the arguments that have defaults. */
 static void
 check_default_arguments(FuncExpr *call, VolatilityContext *ctx)
@@ -521,6 +592,17 @@ check_default_arguments(FuncExpr *call, VolatilityContext *ctx)
 	ReleaseSysCache(tuple);
 }
 
+static void
+check_call(FuncExpr *call, VolatilityContext *ctx)
+{
+	if (reads_records(call->funcid) && get_typtype(call->funcresulttype) == TYPTYPE_COMPOSITE)
+		check_type_input(call->funcresulttype, ctx);
+	else
+		check_function(call->funcid, call->args, ctx);
+	if (ctx->whole_query)
+		check_default_arguments(call, ctx);
+}
+
 static bool
 volatility_walker(Node *node, VolatilityContext *ctx)
 {
@@ -532,9 +614,11 @@ volatility_walker(Node *node, VolatilityContext *ctx)
 	switch (nodeTag(node))
 	{
 		case T_FuncExpr:
-			check_function(((FuncExpr *) node)->funcid, ((FuncExpr *) node)->args, ctx);
-			if (ctx->whole_query)
-				check_default_arguments((FuncExpr *) node, ctx);
+			check_call((FuncExpr *) node, ctx);
+			break;
+		case T_RangeTblFunction:
+			if (check_record_columns((RangeTblFunction *) node, ctx))
+				return false;
 			break;
 		case T_OpExpr:
 		case T_DistinctExpr:	/* same struct */
@@ -582,7 +666,7 @@ volatility_walker(Node *node, VolatilityContext *ctx)
 			check_window_function(((WindowFunc *) node)->winfnoid, ctx);
 			break;
 		case T_Query:
-			return query_tree_walker((Query *) node, volatility_walker, (void *) ctx, 0);
+			return check_subquery((Query *) node, ctx);
 #if PG_VERSION_NUM >= 160000
 		case T_JsonConstructorExpr:
 			check_json_constructor((JsonConstructorExpr *) node, ctx);
