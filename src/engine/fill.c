@@ -100,7 +100,7 @@ is_under_way(Oid relid)
 static bool
 misses_snapshot(Sink *sink, Batch *batch, bool changed)
 {
-	return sink->plan->shape == SHAPE_REFRESH && !batch->aligned && batch->last_part &&
+	return plan_needs_snapshot(sink->plan) && !batch->aligned && batch->last_part &&
 		(changed || batch_find_run(batch, sink) != NULL);
 }
 
@@ -293,6 +293,13 @@ set_unknown(Sink *sink, Batch *batch)
 }
 
 void
+fill_note_lost(Sink *sink, Batch *batch)
+{
+	set_unknown(sink, batch);
+}
+
+/* Of a table that was truncated, the rows that a join had are unknown as well. */
+void
 fill_note_unknown(Sink *sink, Batch *batch)
 {
 	ListCell   *lc;
@@ -301,7 +308,8 @@ fill_note_unknown(Sink *sink, Batch *batch)
 	{
 		foreach(lc, batch_lists(batch, sink->plan->sources[i].relid))
 		{
-			if (change_list_is_unknown(lfirst(lc)))
+			if (change_list_is_unknown(lfirst(lc)) ||
+				(sink->plan->join != NULL && change_list_has_truncate(lfirst(lc))))
 				set_unknown(sink, batch);
 		}
 	}

@@ -30,6 +30,8 @@ extern bool fill_is_settled(Sink *sink, Batch *batch);
 
 /* Note that the sink's sources changed in a way that the log does not tell. */
 extern void fill_note_unknown(Sink *sink, Batch *batch);
+/* Note that its changes have been lost. */
+extern void fill_note_lost(Sink *sink, Batch *batch);
 
 /*
  * Move the sink on as far as this part of the batch lets it; false if it is live,

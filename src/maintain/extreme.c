@@ -48,6 +48,7 @@
 
 #include "execute.h"
 #include "extreme.h"
+#include "join_feed.h"
 #include "run.h"
 #include "source_query.h"
 
@@ -158,7 +159,7 @@ group_query_is_safe(const SinkPlan *plan)
 {
 	const RowPlan *rows = plan_rows(plan);
 
-	if (rows->quals == NIL)
+	if (rows->quals == NIL && (plan->join == NULL || plan->join->conditions == NIL))
 		return true;
 	for (int i = 0; i < plan->nkeys; i++)
 	{
@@ -556,8 +557,7 @@ one_pass(Rollup *rollup)
 	pass.consumer.truncate = NULL;
 	pass.rollup = rollup;
 	rollup_each_group(rollup, begin_pass, NULL);
-	feed_table(rollup->sink, plan_rows(rollup->sink->plan)->occurrence, rollup->leaves,
-			   GetActiveSnapshot(), &pass.consumer, NULL);
+	(void) join_feed_all(rollup->sink, rollup->leaves, &pass.consumer, NULL);
 }
 
 /* A query reads the partitions of the catalogue as it is now. */
@@ -567,7 +567,9 @@ partitions_are_current(Rollup *rollup)
 	List	   *now = NIL;
 	ListCell   *lc;
 
-	if (get_rel_relkind(plan_row_source(rollup->plan)->relid) != RELKIND_PARTITIONED_TABLE)
+	/* a join has no other way */
+	if (rollup->plan->join != NULL ||
+		get_rel_relkind(plan_row_source(rollup->plan)->relid) != RELKIND_PARTITIONED_TABLE)
 		return true;
 	foreach(lc, find_all_inheritors(plan_row_source(rollup->plan)->relid, AccessShareLock, NULL))
 	{

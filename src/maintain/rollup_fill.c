@@ -52,6 +52,7 @@
 #include "base/process.h"
 #include "execute.h"
 #include "fill_watch.h"
+#include "join_feed.h"
 #include "key_hash.h"
 #include "rollup_internal.h"
 #include "run.h"
@@ -325,6 +326,14 @@ rollup_adopt_rows(Rollup *rollup)
 	ExecClearTuple(writer->old_slot);
 }
 
+/* A join reads the partitions of the catalogue in any case. */
+static bool
+is_partitioned(const SinkPlan *plan)
+{
+	return plan->join == NULL &&
+		get_rel_relkind(plan_row_source(plan)->relid) == RELKIND_PARTITIONED_TABLE;
+}
+
 void
 rollup_fill(RowConsumer *consumer, int64 *rows_done)
 {
@@ -332,14 +341,12 @@ rollup_fill(RowConsumer *consumer, int64 *rows_done)
 	SinkPlan   *plan = rollup->plan;
 
 	rollup->fresh = true;
-	if (plan_rows(plan)->window == NULL && rollup->variant_keys == NULL &&
-		get_rel_relkind(plan_row_source(plan)->relid) != RELKIND_PARTITIONED_TABLE)
+	if (plan_rows(plan)->window == NULL && rollup->variant_keys == NULL && !is_partitioned(plan))
 		fill_by_query(rollup);
 	else
 	{
 		if (plan->nkeys == 0)
 			(void) rollup_get_group(rollup);
-		feed_table(rollup->sink, plan_rows(rollup->sink->plan)->occurrence, rollup->leaves,
-				   GetActiveSnapshot(), consumer, rows_done);
+		(void) join_feed_all(rollup->sink, rollup->leaves, consumer, rows_done);
 	}
 }

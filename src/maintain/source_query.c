@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * source_query.c
- *		Queries over the source of a plan, for PostgreSQL's planner.
+ *		Queries over the sources of a plan, for PostgreSQL's planner.
  *
  * A query is built from the plan's expressions, not from text, and neither
  * parsed nor rewritten.  Rights on the source were checked when the plan was
@@ -25,10 +25,11 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "join_query.h"
 #include "source_query.h"
 
-static RangeTblEntry *
-make_source_rte(Oid relid)
+RangeTblEntry *
+source_query_table(Oid relid)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
 	Relation	rel = table_open(relid, AccessShareLock);
@@ -52,10 +53,9 @@ make_source_rte(Oid relid)
 }
 
 Query *
-source_query(const SinkPlan *plan, List *quals, List *tlist)
+source_query_from(RangeTblEntry *rte, List *quals, List *tlist)
 {
 	Query	   *query = makeNode(Query);
-	RangeTblEntry *rte = make_source_rte(plan_row_source(plan)->relid);
 	RangeTblRef *rtr = makeNode(RangeTblRef);
 
 	rtr->rtindex = 1;
@@ -66,11 +66,40 @@ source_query(const SinkPlan *plan, List *quals, List *tlist)
 	query->rtable = list_make1(rte);
 #if PG_VERSION_NUM >= 160000
 	/* the planner looks there for the user; no right is required */
-	(void) addRTEPermissionInfo(&query->rteperminfos, rte);
+	if (rte->rtekind == RTE_RELATION)
+		(void) addRTEPermissionInfo(&query->rteperminfos, rte);
 #endif
 	query->jointree = makeFromExpr(list_make1(rtr), (Node *) make_ands_explicit(quals));
 	query->targetList = tlist;
 	return query;
+}
+
+RangeTblEntry *
+source_query_subquery(Query *subquery)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	ListCell   *lc;
+
+	rte->rtekind = RTE_SUBQUERY;
+	rte->subquery = subquery;
+	rte->inFromCl = true;
+	rte->eref = makeAlias("s", NIL);
+	foreach(lc, subquery->targetList)
+		rte->eref->colnames = lappend(rte->eref->colnames,
+									  makeString(lfirst_node(TargetEntry, lc)->resname));
+	return rte;
+}
+
+Query *
+source_query(const SinkPlan *plan, List *quals, List *tlist)
+{
+	RangeTblEntry *rte;
+
+	if (plan->join != NULL)
+		rte = source_query_subquery(join_query(plan));
+	else
+		rte = source_query_table(plan_row_source(plan)->relid);
+	return source_query_from(rte, quals, tlist);
 }
 
 List *

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * source_query.h
- *		Queries over the source of a plan, for PostgreSQL's planner.
+ *		Queries over the sources of a plan, for PostgreSQL's planner.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,10 +16,17 @@
 #include "compile/plan.h"
 
 /*
- * SELECT tlist FROM source WHERE quals.  The lists become part of the query,
- * which the planner scribbles on: give it copies.
+ * SELECT tlist FROM source WHERE quals, or from the join of the sources.  The
+ * lists become part of the query, which the planner scribbles on: give it copies.
  */
 extern Query *source_query(const SinkPlan *plan, List *quals, List *tlist);
+
+/* The same from any one entry. */
+extern Query *source_query_from(RangeTblEntry *rte, List *quals, List *tlist);
+
+/* The entries of a table, and of a query in FROM. */
+extern RangeTblEntry *source_query_table(Oid relid);
+extern RangeTblEntry *source_query_subquery(Query *subquery);
 
 /* Append an expression to a target list. */
 extern List *source_query_target(List *tlist, Expr *expr);
