@@ -67,6 +67,14 @@ SELECT sink_state('jk_fails'), sink_state('jk_output');
 UPDATE jk_f SET d = 66 WHERE id = 6;
 SELECT freshet.rebuild_sink('jk_fails'), freshet.rebuild_sink('jk_output');
 SELECT check_sink('jk_fails'), check_sink('jk_output');
+-- indexes
+CREATE TABLE jk_g (id int PRIMARY KEY, e int, name text COLLATE jk_nocase);
+SELECT freshet.explain('SELECT g.id FROM jk_g g JOIN jk_e e ON e.id = g.e JOIN jk_c c USING (name)');
+SELECT freshet.create_sink('jk_indexed', 'SELECT g.id, e.id AS e FROM jk_g g JOIN jk_e e ON e.id = g.e');
+SELECT freshet.create_sink('jk_indexed_too', 'SELECT x.id, y.id AS y FROM jk_g x JOIN jk_g y USING (e, name)', create_indexes => true);
+SELECT freshet.create_sink('jk_indexed_again', 'SELECT x.id, y.id AS y FROM jk_g x JOIN jk_g y USING (e, name)', create_indexes => true);
+INSERT INTO jk_g SELECT i, i % 9, 'n' || i % 2 FROM generate_series(1, 20) i;
+SELECT check_sink('jk_indexed'), check_sink('jk_indexed_too');
 -- rows out of line, and more of them than fit the memory
 CREATE TABLE jk_long (id int PRIMARY KEY, g int, body text);
 CREATE TABLE jk_tag (g int, tag text);
@@ -127,5 +135,5 @@ TRUNCATE jk_part3;
 SELECT check_sink('jk_pairs'), check_sink('jk_pair_groups');
 DROP VIEW jk_check;
 SELECT count(freshet.drop_sink(relid)) FROM freshet.sink WHERE relid::text LIKE 'jk\_%';
-DROP TABLE jk_a, jk_b, jk_c, jk_d, jk_e, jk_f, jk_long, jk_tag, jk_fact, jk_dim, jk_part, jk_part2;
+DROP TABLE jk_a, jk_b, jk_c, jk_d, jk_e, jk_f, jk_g, jk_long, jk_tag, jk_fact, jk_dim, jk_part, jk_part2;
 DROP COLLATION jk_nocase;

@@ -23,6 +23,9 @@
 #include "analyze_internal.h"
 #include "volatility.h"
 
+/* What a row of a tuplesort can have, less some of freshet's own. */
+#define MAX_JOINED_COLUMNS	1600
+
 void
 analyze_join_begin(AnalyzeContext *ctx)
 {
@@ -144,6 +147,10 @@ analyze_join_conditions(AnalyzeContext *ctx)
 void
 analyze_join_uses(SinkPlan *plan)
 {
+	/* a row of a term has a weight for each occurrence, and goes through a sort */
+	if (list_length(plan->join->columns) + plan->noccurrences > MAX_JOINED_COLUMNS)
+		REFUSE(psprintf("a join that reads more than %d columns", MAX_JOINED_COLUMNS),
+			   "Read fewer columns of its tables.");
 	for (int i = 0; i < plan->noccurrences; i++)
 	{
 		const JoinInput *input = &plan->join->inputs[i];

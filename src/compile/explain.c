@@ -20,6 +20,7 @@
 #include "analyze.h"
 #include "analyze_internal.h"
 #include "base/names.h"
+#include "index_advice.h"
 #include "source_check.h"
 #include "strategy.h"
 
@@ -189,6 +190,7 @@ analyze_explain(const Query *query)
 	StrategyChoice choice;
 	SinkPlan   *plan;
 	List	   *lines = NIL;
+	ListCell   *lc;
 	int			i;
 
 	strategy_choose(query, &choice);
@@ -210,6 +212,8 @@ analyze_explain(const Query *query)
 	for (i = 0; plan->shape == SHAPE_ROLLUP && i < plan_rollup(plan)->naggs; i++)
 		lines = lappend(lines, aggregate_line(&ctx, i));
 	lines = lappend(lines, identity_line(plan));
+	foreach(lc, index_advice_commands(plan))
+		lines = lappend(lines, psprintf("missing index: %s", (char *) lfirst(lc)));
 	if (plan->uses_settings)
 		lines = lappend(lines, settings_line(ctx.settings_functions));
 	return lines;

@@ -176,8 +176,8 @@ maintain_sink(Sink *sink, Batch *batch)
 	if (!changed && !batch->last_part)
 		return;
 	partitions = partitions_look(sink, batch->aligned);
-	fill_note_unknown(sink, batch);
-	if (fill_move_on(sink, batch, partitions, changed))
+	fill_note_unknown(sink, batch, changed);
+	if (fill_move_on(sink, batch, partitions))
 		return;
 
 	if (changed)

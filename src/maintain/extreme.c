@@ -49,6 +49,7 @@
 #include "execute.h"
 #include "extreme.h"
 #include "join_feed.h"
+#include "query_nodes.h"
 #include "run.h"
 #include "source_query.h"
 
@@ -271,7 +272,7 @@ plan_extreme(const SinkPlan *plan, List *quals, bool probe)
 		agg = source_query_aggregate(&rollup->aggs[i]);
 		if (!probe && agg->aggfilter == NULL)
 			agg->aggfilter = (Expr *) makeBoolConst(true, false);
-		tlist = source_query_target(tlist, (Expr *) agg);
+		tlist = query_target(tlist, (Expr *) agg);
 	}
 	return pg_plan_query(source_query(plan, quals, tlist), QUERY_NAME, 0, NULL);
 }

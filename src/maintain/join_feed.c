@@ -38,7 +38,6 @@
 #include "join_query.h"
 #include "row_hash.h"
 #include "signed_rows.h"
-#include "source_query.h"
 
 #define QUERY_NAME	"freshet: joining the sources"
 

@@ -30,7 +30,7 @@
 #include "utils/lsyscache.h"
 
 #include "join_query.h"
-#include "source_query.h"
+#include "query_nodes.h"
 
 /* How an occurrence takes part in a query. */
 typedef enum JoinSide
@@ -96,10 +96,10 @@ table_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence)
 		Var		   *var = changes_var(changes, 1, column);
 
 		var->varattno = plan->join->inputs[occurrence].attnos[column - 1];
-		tlist = source_query_target(tlist, (Expr *) var);
+		tlist = query_target(tlist, (Expr *) var);
 	}
-	tlist = source_query_target(tlist, weight_of_one());
-	return source_query_from(source_query_table(plan_source_of(plan, occurrence)->relid), NIL,
+	tlist = query_target(tlist, weight_of_one());
+	return query_select(query_table(plan_source_of(plan, occurrence)->relid), NIL,
 							 tlist);
 }
 
@@ -138,9 +138,9 @@ changes_side(const JoinChanges *changes, int occurrence, bool negated)
 		if (negated && column == changes->desc->natts)
 			expr = (Expr *) makeFuncExpr(F_INT8UM, INT8OID, list_make1(expr), InvalidOid,
 										 InvalidOid, COERCE_EXPLICIT_CALL);
-		tlist = source_query_target(tlist, expr);
+		tlist = query_target(tlist, expr);
 	}
-	return source_query_from(changes_entry(changes, occurrence), NIL, tlist);
+	return query_select(changes_entry(changes, occurrence), NIL, tlist);
 }
 
 static Node *
@@ -172,13 +172,13 @@ old_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence)
 		op->colTypes = lappend_oid(op->colTypes, var->vartype);
 		op->colTypmods = lappend_int(op->colTypmods, var->vartypmod);
 		op->colCollations = lappend_oid(op->colCollations, var->varcollid);
-		query->targetList = source_query_target(query->targetList, (Expr *) var);
+		query->targetList = query_target(query->targetList, (Expr *) var);
 	}
 
 	query->commandType = CMD_SELECT;
 	query->querySource = QSRC_ORIGINAL;
 	query->canSetTag = true;
-	query->rtable = list_make2(source_query_subquery(now), source_query_subquery(change));
+	query->rtable = list_make2(query_subquery(now), query_subquery(change));
 	query->jointree = makeFromExpr(NIL, NULL);
 	query->setOperations = (Node *) op;
 	return query;
@@ -213,7 +213,7 @@ join_sides(const SinkPlan *plan, List *sides, List *tlist)
 	query->targetList = tlist;
 	foreach(lc, sides)
 	{
-		query->rtable = lappend(query->rtable, source_query_subquery(lfirst(lc)));
+		query->rtable = lappend(query->rtable, query_subquery(lfirst(lc)));
 		references = lappend(references, make_reference(list_length(query->rtable)));
 	}
 	query->jointree =
@@ -229,7 +229,7 @@ joined_columns(const SinkPlan *plan)
 	ListCell   *lc;
 
 	foreach(lc, plan->join->columns)
-		tlist = source_query_target(tlist, copyObject(lfirst(lc)));
+		tlist = query_target(tlist, copyObject(lfirst(lc)));
 	return tlist;
 }
 
@@ -261,7 +261,7 @@ join_term_query(const SinkPlan *plan, const JoinChanges *changes, int changed, i
 		if (i <= changed && changes[i].store != NULL)
 		{
 			side = i == changed ? SIDE_CHANGES : SIDE_OLD;
-			tlist = source_query_target(tlist, (Expr *) changes_var(&changes[i], i + 1,
+			tlist = query_target(tlist, (Expr *) changes_var(&changes[i], i + 1,
 																   changes[i].desc->natts));
 			(*nweights)++;
 		}

@@ -54,6 +54,7 @@
 #include "fill_watch.h"
 #include "join_feed.h"
 #include "key_hash.h"
+#include "query_nodes.h"
 #include "rollup_internal.h"
 #include "run.h"
 #include "source_query.h"
@@ -117,7 +118,7 @@ fill_query(const Sink *sink)
 		const KeySpec *key = &plan->keys[i];
 		SortGroupClause *clause = makeNode(SortGroupClause);
 
-		tlist = source_query_target(tlist, copyObject(key->expr));
+		tlist = query_target(tlist, copyObject(key->expr));
 		clause->tleSortGroupRef = i + 1;
 		llast_node(TargetEntry, tlist)->ressortgroupref = clause->tleSortGroupRef;
 		clause->eqop = key->eqop;
@@ -125,10 +126,10 @@ fill_query(const Sink *sink)
 		clause->hashable = key_hash_is_built_in(key->type, key->eqop);
 		groups = lappend(groups, clause);
 	}
-	tlist = source_query_target(tlist, (Expr *) source_query_aggref(F_COUNT_, INT8OID,
+	tlist = query_target(tlist, (Expr *) source_query_aggref(F_COUNT_, INT8OID,
 																   InvalidOid, NIL, NULL));
 	for (int i = 0; i < rollup->naggs; i++)
-		tlist = source_query_target(tlist, (Expr *) state_aggregate(&rollup->aggs[i]));
+		tlist = query_target(tlist, (Expr *) state_aggregate(&rollup->aggs[i]));
 
 	query = source_query(plan, lcons(fill_watch_qual(sink->relid),
 									 copyObject(rollup->rows.quals)), tlist);

@@ -21,16 +21,6 @@
  */
 extern Query *source_query(const SinkPlan *plan, List *quals, List *tlist);
 
-/* The same from any one entry. */
-extern Query *source_query_from(RangeTblEntry *rte, List *quals, List *tlist);
-
-/* The entries of a table, and of a query in FROM. */
-extern RangeTblEntry *source_query_table(Oid relid);
-extern RangeTblEntry *source_query_subquery(Query *subquery);
-
-/* Append an expression to a target list. */
-extern List *source_query_target(List *tlist, Expr *expr);
-
 /*
  * An aggregate; args is a List of Expr, NIL for count(*).  Expressions are
  * not copied.
