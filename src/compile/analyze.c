@@ -52,6 +52,7 @@
 
 #include "analyze.h"
 #include "analyze_internal.h"
+#include "flatten.h"
 #include "ratio.h"
 #include "source_check.h"
 #include "time_words.h"
@@ -253,11 +254,21 @@ static void
 add_from_item(AnalyzeContext *ctx, Node *item)
 {
 	JoinExpr   *join = (JoinExpr *) item;
+	ListCell   *lc;
 
 	check_stack_depth();
 	if (IsA(item, RangeTblRef))
 	{
 		add_from_entry(ctx, ((RangeTblRef *) item)->rtindex);
+		return;
+	}
+	if (IsA(item, FromExpr))
+	{
+		/* in place of a subquery */
+		foreach(lc, ((FromExpr *) item)->fromlist)
+			add_from_item(ctx, lfirst(lc));
+		if (((FromExpr *) item)->quals != NULL)
+			ctx->conditions = lappend(ctx->conditions, ((FromExpr *) item)->quals);
 		return;
 	}
 	if (!IsA(item, JoinExpr))
@@ -435,37 +446,6 @@ make_window(AnalyzeContext *ctx)
 	ctx->plan->part.rows.window = window;
 }
 
-/* Replace Vars of joins, and of groups, by what they stand for. */
-static Node *
-flatten_aliases(Query *query, Node *node)
-{
-#if PG_VERSION_NUM >= 180000
-	if (query->hasGroupRTE)
-		node = flatten_group_exprs(NULL, query, node);
-#endif
-#if PG_VERSION_NUM >= 160000
-	return flatten_join_alias_vars(NULL, query, node);
-#else
-	return flatten_join_alias_vars(query, node);
-#endif
-}
-
-static void
-flatten_query(Query *query)
-{
-	ListCell   *lc;
-
-	query->targetList = (List *) flatten_aliases(query, (Node *) query->targetList);
-	query->jointree = (FromExpr *) flatten_aliases(query, (Node *) query->jointree);
-	foreach(lc, query->rtable)
-	{
-		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
-
-		if (rte->rtekind == RTE_FUNCTION)
-			rte->functions = (List *) flatten_aliases(query, (Node *) rte->functions);
-	}
-}
-
 typedef struct CostedQual
 {
 	Node	   *qual;
@@ -635,8 +615,6 @@ analyze_output_column(SinkPlan *plan, TargetEntry *tle, Expr *expr)
 void
 analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 {
-	ListCell   *lc;
-
 	memset(ctx, 0, sizeof(AnalyzeContext));
 	ctx->as_bag = as_bag;
 	ctx->plan = palloc0(sizeof(SinkPlan));
@@ -646,12 +624,9 @@ analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 	ctx->query = copyObject((Query *) query);
 	flatten_query(ctx->query);
 
-	foreach(lc, ctx->query->jointree->fromlist)
-		add_from_item(ctx, lfirst(lc));
+	add_from_item(ctx, (Node *) ctx->query->jointree);
 	if (ctx->source_rtis == NIL)
 		REFUSE("a query that reads no table", "Read one table.");
-	if (ctx->query->jointree->quals != NULL)
-		ctx->conditions = lappend(ctx->conditions, ctx->query->jointree->quals);
 
 	analyze_join_begin(ctx);
 	check_output_columns(ctx);

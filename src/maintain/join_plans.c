@@ -164,6 +164,7 @@ sizes_are_right(const JoinTermPlan *plan)
 	return true;
 }
 
+/* One for which an index was still too new is made again. */
 static JoinTermPlan *
 find_plan(JoinPlans *plans, const JoinChanges *changes, int n, int changed)
 {
@@ -175,7 +176,7 @@ find_plan(JoinPlans *plans, const JoinChanges *changes, int n, int changed)
 
 		if (plan->changed != changed || !is_of_classes(plan, changes, n))
 			continue;
-		if (sizes_are_right(plan))
+		if (!plan->stmt->transientPlan && sizes_are_right(plan))
 			return plan;
 		drop_plan(plans, plan);
 		return NULL;

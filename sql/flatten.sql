@@ -1,0 +1,42 @@
+-- Subqueries in FROM that only select, join and filter are part of the query
+SET timezone = 'UTC';
+SET datestyle = 'ISO, YMD';
+\set VERBOSITY terse
+SET client_min_messages = warning;
+CREATE TABLE fl_order (id int PRIMARY KEY, customer int, qty int, at timestamptz);
+CREATE TABLE fl_customer (id int PRIMARY KEY, name text, region text);
+CREATE TABLE fl_line (o int, sku text, n int);
+INSERT INTO fl_customer SELECT i, 'c' || i, 'r' || i % 3 FROM generate_series(1, 9) i;
+INSERT INTO fl_order SELECT i, i % 11, i % 7, '2022-01-01Z'::timestamptz + i * interval '9 min' FROM generate_series(1, 60) i;
+INSERT INTO fl_line SELECT i % 65, 's' || i % 4, i % 5 FROM generate_series(1, 150) i;
+SELECT freshet.create_sink('fl_one', 'SELECT q, id FROM (SELECT id, qty * 2 AS q FROM fl_order WHERE qty > 1 ORDER BY id) s WHERE q < 10');
+SELECT freshet.create_sink('fl_nested', 'SELECT a, max(b) AS high, count(*) FROM (SELECT x + 1 AS a, y AS b FROM (SELECT qty AS x, id AS y, customer FROM fl_order) i WHERE customer IS NOT NULL) o GROUP BY a');
+SELECT freshet.create_sink('fl_join', 'SELECT s.region, sum(s.total), count(*) FROM (SELECT c.region, o.qty * l.n AS total FROM fl_order o JOIN fl_customer c ON c.id = o.customer JOIN (SELECT * FROM fl_line WHERE n > 0) l ON l.o = o.id) s WHERE s.total <> 5 GROUP BY 1');
+SELECT freshet.create_sink('fl_using', 'SELECT id, name, one.customer, sku FROM (SELECT id AS oid, customer FROM fl_order) one JOIN (SELECT id AS customer, name, id FROM fl_customer) two USING (customer) JOIN (SELECT o AS oid, sku FROM fl_line) three USING (oid)');
+SELECT freshet.create_sink('fl_window', 'SELECT window_start, s.region, count(*) FROM (SELECT c.region, o.at + interval ''1 min'' AS at FROM fl_order o, fl_customer c WHERE c.id = o.customer) s, freshet.tumble(s.at, ''1 hour'') GROUP BY 1, 2');
+SELECT freshet.create_sink('fl_inside', 'SELECT s.w, count(*), sum(qty) FROM (SELECT h.window_start AS w, qty FROM fl_order, freshet.hop(at, ''1 hour'', ''2 hours'') h) s GROUP BY s.w');
+SELECT freshet.create_sink('fl_constant', 'SELECT kind, one, count(*), max(one + 1) FROM (SELECT ''k'' AS kind, 1 AS one, qty FROM fl_order) s GROUP BY kind, one');
+SELECT freshet.create_sink('fl_keyed', 'SELECT o.id, s.id AS c, s.name FROM fl_order o JOIN (SELECT id, upper(name) AS name FROM fl_customer) s ON s.id = o.customer');
+CREATE VIEW fl_check AS SELECT relid AS sink, check_sink(relid) FROM freshet.sink WHERE relid::text LIKE 'fl\_%' ORDER BY relid;
+SELECT * FROM fl_check;
+SELECT sink, kind, strategy FROM freshet.status WHERE sink::text LIKE 'fl\_%' ORDER BY 1;
+INSERT INTO fl_order SELECT i, i % 10, i % 5, '2022-01-01Z'::timestamptz + i * interval '3 min' FROM generate_series(61, 80) i;
+UPDATE fl_customer SET region = 'r7', name = 'n' || id WHERE id % 4 = 1;
+SELECT * FROM fl_check;
+BEGIN;
+UPDATE fl_order SET customer = customer + 1, qty = 6 - qty WHERE id % 3 = 0;
+UPDATE fl_customer SET id = id + 20 WHERE id IN (3, 4);
+DELETE FROM fl_line WHERE n = 3;
+COMMIT;
+SELECT * FROM fl_check;
+-- what is not that simple is run
+SELECT freshet.explain('SELECT * FROM (SELECT DISTINCT qty FROM fl_order) s') LIMIT 2;
+SELECT freshet.explain('SELECT * FROM (SELECT qty FROM fl_order ORDER BY id LIMIT 2) s') LIMIT 2;
+SELECT freshet.explain('SELECT id, n FROM (SELECT id, generate_series(1, 2) AS n FROM fl_order) s') LIMIT 2;
+SELECT freshet.explain('SELECT s FROM (SELECT id FROM fl_order) s') LIMIT 2;
+SELECT freshet.explain('SELECT o.id FROM fl_order o LEFT JOIN (SELECT id FROM fl_customer) s ON s.id = o.customer') LIMIT 2;
+SELECT freshet.explain('SELECT o.id, s.name FROM fl_order o, LATERAL (SELECT name FROM fl_customer c WHERE c.id = o.customer) s') LIMIT 2;
+SELECT freshet.explain('SELECT * FROM (SELECT random() AS r FROM fl_order) s');
+DROP VIEW fl_check;
+SELECT count(freshet.drop_sink(relid)) FROM freshet.sink WHERE relid::text LIKE 'fl\_%';
+DROP TABLE fl_order, fl_customer, fl_line;
