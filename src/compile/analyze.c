@@ -622,7 +622,7 @@ analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 
 	refuse_clauses(query);
 	ctx->query = copyObject((Query *) query);
-	flatten_query(ctx->query);
+	ctx->plan->through_views = flatten_query(ctx->query);
 
 	add_from_item(ctx, (Node *) ctx->query->jointree);
 	if (ctx->source_rtis == NIL)

@@ -16,8 +16,11 @@
  * Change the query so that Vars name entries of FROM rather than joins and
  * groups, and so that subqueries in FROM that only select, join and filter are
  * gone: what they read from is in FROM in their place, below a FromExpr with their
- * conditions.
+ * conditions.  So are views that do no more.
+ *
+ * True if there were views.  Then the rights on all that the query reads have been
+ * checked, the current user's and those of the views' owners, as the executor would.
  */
-extern void flatten_query(Query *query);
+extern bool flatten_query(Query *query);
 
 #endif							/* FRESHET_FLATTEN_H */

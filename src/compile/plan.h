@@ -240,6 +240,8 @@ typedef struct SinkPlan
 
 	int			ncolumns;
 	SinkColumn *columns;		/* in the query's order */
+	bool		through_views;	/* delta: rights were checked on the way through
+								 * views, see flatten.c */
 	bool		uses_settings;	/* depends on TimeZone, DateStyle, ... */
 
 	/* what only one shape has: ask plan_rows() and so on, which check it */
