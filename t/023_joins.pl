@@ -140,6 +140,9 @@ cmp_ok(checks_made($checker), '>=', 1, 'the checker looked: ' . checks_made($che
 sub arrive
 {
 	my ($what) = @_;
+	# wait() says nothing about a sink that is being filled
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM freshet.status WHERE state NOT IN ('live', 'failed')}),
+		"$what: filled");
 	wait_for_freshet($node);
 	is_deeply([ differing_sinks($node, 'postgres', \%sinks) ], [], "$what: plain SQL");
 	is_deeply([ verify_all($node) ], [], "$what: verify_sink()");
