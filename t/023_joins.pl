@@ -10,7 +10,7 @@ use FreshetTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seconds = scaled(8);
+my $seconds = scaled(5);
 my $node = new_freshet_node(
 	'joins',
 	'deadlock_timeout' => '50ms',
@@ -185,7 +185,7 @@ arrive('a batch of several parts');
 # ---------------------------------------------------------------------------
 
 $node->safe_psql('postgres', q{ALTER SYSTEM SET freshet.fill_threshold = 0; SELECT pg_reload_conf()});
-foreach my $round (1 .. scaled(2))
+foreach my $round (1 .. scaled(1))
 {
 	my @fire = (
 		start_pgbench($node, name => 'writers', clients => 4, transactions => 300, rate => 300, scripts => \@scripts));

@@ -3,7 +3,7 @@
 # random changes of all of them, in one transaction and in several, after each of which
 # every sink is compared with its query.
 #
-# FRESHET_SEED repeats a run.
+# FRESHET_SEED chooses other queries and changes, FRESHET_TEST_SCALE more of the latter.
 
 use strict;
 use warnings;
@@ -13,9 +13,9 @@ use FreshetTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seed = $ENV{FRESHET_SEED} // int(rand(1_000_000));
-my $queries = 40;
-my $rounds = scaled(25);
+my $seed = $ENV{FRESHET_SEED} // 1;
+my $queries = 30;
+my $rounds = scaled(12);
 srand($seed);
 note("FRESHET_SEED=$seed");
 
@@ -54,7 +54,7 @@ sub random_condition
 
 sub random_query
 {
-	my $n = pick(1, 2, 2, 2, 3, 3, 4);
+	my $n = pick(1, 2, 2, 2, 3, 3);
 	my @aliases = map { "t$_" } (1 .. $n);
 	my $from = random_item() . ' t1';
 	my @where;
