@@ -153,11 +153,12 @@ COMMENT ON FUNCTION freshet.int8_ratio(bigint, numeric) IS
 --
 
 CREATE FUNCTION freshet.create_sink(sink text, query text,
-	refresh_every interval DEFAULT NULL, with_data boolean DEFAULT true)
+	refresh_every interval DEFAULT NULL, with_data boolean DEFAULT true,
+	create_indexes boolean DEFAULT false)
 RETURNS regclass
 AS 'MODULE_PATHNAME', 'freshet_create_sink'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION freshet.create_sink(text, text, interval, boolean) IS
+COMMENT ON FUNCTION freshet.create_sink(text, text, interval, boolean, boolean) IS
 'make a table and keep it equal to the query; the worker fills it after the commit, or, without data, at freshet.resume_sink()';
 
 CREATE FUNCTION freshet.create_wide_view(sink text, root regclass, lookups json DEFAULT '[]',

@@ -18,10 +18,10 @@ CREATE VIEW rf_outer AS SELECT g, total FROM rf_view WHERE n > 3;
 CREATE VIEW rf_check AS SELECT relid AS sink, check_sink(relid) FROM freshet.sink WHERE relid::text LIKE 'rf%' ORDER BY relid;
 
 SELECT freshet.create_sink('rf_rows', 'SELECT x, y FROM rf_bag UNION ALL SELECT k, NULL FROM rf_part WHERE k < 0');
-SELECT freshet.create_sink('rf_join', 'SELECT i.id, i.grp, b.y FROM rf_item i JOIN rf_bag b ON b.x = i.id % 8 AND i.id < 40');
+SELECT freshet.create_sink('rf_join', 'SELECT i.id, i.grp, b.y FROM rf_item i LEFT JOIN rf_bag b ON b.x = i.id % 8 AND i.id < 40 WHERE b.x IS NOT NULL');
 SELECT freshet.create_sink('rf_left', 'SELECT b.x, b.y, p.k FROM rf_bag b LEFT JOIN rf_part p USING (x)');
 SELECT freshet.create_sink('rf_full', 'SELECT coalesce(b.x, p.x) AS x, count(b.y) AS ys, count(p.k) AS ks FROM rf_bag b FULL JOIN (SELECT * FROM rf_part WHERE x > 5) p ON b.x = p.x GROUP BY 1');
-SELECT freshet.create_sink('rf_self', 'SELECT a.x, b.y AS other FROM rf_bag a, rf_bag b WHERE a.x = b.x + 1');
+SELECT freshet.create_sink('rf_self', 'SELECT a.x, b.y AS other FROM rf_bag a LEFT JOIN rf_bag b ON a.x = b.x + 1 WHERE b.x IS NOT NULL');
 SELECT freshet.create_sink('rf_not_in', 'SELECT id FROM rf_item WHERE id NOT IN (SELECT x FROM rf_bag WHERE x IS NOT NULL)');
 SELECT freshet.create_sink('rf_exists', 'SELECT id FROM rf_item i WHERE EXISTS (SELECT FROM rf_bag b WHERE b.x = i.id)');
 SELECT freshet.create_sink('rf_having', 'SELECT grp, array_agg(id ORDER BY id) AS ids, string_agg(id::text, '','' ORDER BY id) FROM rf_item GROUP BY grp HAVING sum(v) > 100');
@@ -47,7 +47,7 @@ SELECT freshet.create_sink('rf_printed', 'SELECT q.grp, jsonb_agg(q ORDER BY q.i
 SELECT freshet.create_sink('rf_ordered', 'SELECT id, v FROM rf_item ORDER BY v');
 -- sinks over it, of this strategy and of others
 SELECT freshet.create_sink('rf_over', 'SELECT y, count(*), sum(x) FROM rf_rows GROUP BY y');
-SELECT freshet.create_sink('rf_over2', 'SELECT r.y, o.count FROM rf_rows r JOIN rf_over o ON r.y IS NOT DISTINCT FROM o.y');
+SELECT freshet.create_sink('rf_over2', 'SELECT r.y, o.count FROM rf_rows r LEFT JOIN rf_over o ON r.y IS NOT DISTINCT FROM o.y');
 SELECT * FROM rf_check;
 SELECT sink, kind, strategy FROM freshet.status WHERE sink::text IN ('rf_rows', 'rf_ordered', 'rf_constant') ORDER BY 1;
 SELECT * FROM rf_total;

@@ -19,6 +19,7 @@
 #include "base/shmem.h"
 #include "catalog/sink.h"
 #include "compile/analyze.h"
+#include "compile/index_advice.h"
 #include "compile/source_check.h"
 #include "compile/strategy.h"
 #include "sink_table.h"
@@ -59,7 +60,8 @@ give_notice(const Query *query, const StrategyChoice *choice, const char *name)
 }
 
 /*
- * create_sink(sink text, query text, refresh_every interval, with_data boolean)
+ * create_sink(sink text, query text, refresh_every interval, with_data boolean,
+ *			   create_indexes boolean)
  */
 Datum
 freshet_create_sink(PG_FUNCTION_ARGS)
@@ -91,6 +93,7 @@ freshet_create_sink(PG_FUNCTION_ARGS)
 		LockRelationOid(plan->sources[i].relid, AccessShareLock);
 	sink_table_ensure_identity(plan);
 	give_notice(query, &choice, rv->relname);
+	index_advice(plan, !PG_ARGISNULL(4) && PG_GETARG_BOOL(4));
 
 	PG_RETURN_OID(sink_table_create(rv, plan, query, with_data));
 }

@@ -139,7 +139,7 @@ check_new_definition(const Sink *sink)
 	view = open_touched(sink->viewid, false);
 	if (view == NULL)
 		return;
-	same = sink_guard_definition_hash(sink->viewid) == sink->built_definition;
+	same = sink_guard_is_query_of(sink, sink->built_definition);
 	RelationClose(view);
 	if (!same)
 		ereport(ERROR,

@@ -135,6 +135,14 @@
 				true)
 #endif
 
+/* 16: the columns that a query reads of an entry, as the executor checks rights on them */
+#if PG_VERSION_NUM >= 160000
+#define freshet_selected_columns(query, rte) \
+	(getRTEPermissionInfo((query)->rteperminfos, rte)->selectedCols)
+#else
+#define freshet_selected_columns(query, rte)	((rte)->selectedCols)
+#endif
+
 /* 17: a message can be flushed at once */
 #if PG_VERSION_NUM >= 170000
 #define freshet_log_message(prefix, data, len) \

@@ -521,7 +521,7 @@ sink_make_plan(Sink *sink)
 	query = definition_query(sink->viewid);
 	if (query == NULL)
 		process_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
-	sink->definition = sink_guard_definition_hash(sink->viewid);
+	sink->definition = sink_guard_definition_hash(sink);
 	sink->plan = make_plan(sink, query);
 	if (sink->plan->shape == SHAPE_ROLLUP && has_long_keys(sink->relid))
 	{

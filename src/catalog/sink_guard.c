@@ -272,12 +272,13 @@ sink_guard_check(const Sink *sink, Relation rel)
 	check_definition(sink, rel);
 }
 
-int64
-sink_guard_definition_hash(Oid viewid)
+/* Of the query of a view; not 0. */
+static uint32
+view_hash(Oid viewid)
 {
 	HeapTuple	tuple = SearchSysCache2(RULERELNAME, ObjectIdGetDatum(viewid),
 										PointerGetDatum(ViewSelectRuleName));
-	uint64		hash = 0;
+	uint32		hash = 0;
 	bool		isnull;
 	Datum		value;
 
@@ -288,9 +289,26 @@ sink_guard_definition_hash(Oid viewid)
 		{
 			char	   *action = TextDatumGetCString(value);
 
-			hash = DatumGetUInt64(hash_any_extended((unsigned char *) action, strlen(action), 0));
+			hash = hash_bytes((unsigned char *) action, strlen(action));
 		}
 		ReleaseSysCache(tuple);
 	}
-	return hash == 0 ? 1 : (int64) hash;
+	return hash == 0 ? 1 : hash;
+}
+
+int64
+sink_guard_definition_hash(const Sink *sink)
+{
+	uint64		views = 0;
+	ListCell   *lc;
+
+	foreach(lc, sink->views)
+		views = hash_combine((uint32) views, view_hash(lfirst_oid(lc)));
+	return (int64) (views << 32 | view_hash(sink->viewid));
+}
+
+bool
+sink_guard_is_query_of(const Sink *sink, int64 hash)
+{
+	return (uint32) hash == view_hash(sink->viewid);
 }

@@ -24,7 +24,12 @@ extern void sink_guard_check(const Sink *sink, Relation rel);
 /* An error if a foreign key of the sink's would fail writers of another table. */
 extern void sink_guard_check_others(Relation rel);
 
-/* A hash of the query that the view holds; never 0. */
-extern int64 sink_guard_definition_hash(Oid viewid);
+/*
+ * A hash of the sink's query, never 0: in its lower half of the definition, in its
+ * upper one of the views that it reads.
+ */
+extern int64 sink_guard_definition_hash(const Sink *sink);
+/* Is its definition, whatever the views in it say, the one that the hash was made of? */
+extern bool sink_guard_is_query_of(const Sink *sink, int64 hash);
 
 #endif							/* FRESHET_SINK_GUARD_H */

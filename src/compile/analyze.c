@@ -6,7 +6,9 @@
  * The analysis walks down the Query that parse analysis made, never text:
  *
  *	1. refuse every clause that has no delta rule (this file);
- *	2. FROM: find the one source and at most one time window (this file);
+ *	2. FROM: find the sources and at most one time window (this file); if there
+ *	   are several, they are joined, and what follows is about the joined row
+ *	   (analyze_join.c);
  *	3. conditions, keys, aggregates and outputs become expressions over a
  *	   source row or over a group (analyze_rollup.c, analyze_copy.c), in the
  *	   conventions of plan.h.
@@ -50,6 +52,7 @@
 
 #include "analyze.h"
 #include "analyze_internal.h"
+#include "flatten.h"
 #include "ratio.h"
 #include "source_check.h"
 #include "time_words.h"
@@ -208,17 +211,14 @@ add_table_entry(AnalyzeContext *ctx, Index rti, RangeTblEntry *rte)
 {
 	Relation	rel;
 
-	if (ctx->source_rti != 0)
-		REFUSE("a join of tables", "Make one sink for each table, "
-			   "and join the sinks when reading them.");
 	if (rte->tablesample != NULL)
 		REFUSE("TABLESAMPLE", "Use WHERE with a condition on the row.");
 
 	rel = table_open(rte->relid, AccessShareLock);
 	source_check_kind(rel, rte->inh);
 	table_close(rel, NoLock);
-	ctx->source_rti = rti;
-	ctx->plan->part.rows.occurrence = plan_add_occurrence(ctx->plan, rte->relid);
+	ctx->source_rtis = lappend_int(ctx->source_rtis, (int) rti);
+	(void) plan_add_occurrence(ctx->plan, rte->relid);
 }
 
 static void
@@ -252,6 +252,7 @@ static void
 add_from_item(AnalyzeContext *ctx, Node *item)
 {
 	JoinExpr   *join = (JoinExpr *) item;
+	ListCell   *lc;
 
 	check_stack_depth();
 	if (IsA(item, RangeTblRef))
@@ -259,23 +260,47 @@ add_from_item(AnalyzeContext *ctx, Node *item)
 		add_from_entry(ctx, ((RangeTblRef *) item)->rtindex);
 		return;
 	}
+	if (IsA(item, FromExpr))
+	{
+		/* in place of a subquery */
+		foreach(lc, ((FromExpr *) item)->fromlist)
+			add_from_item(ctx, lfirst(lc));
+		if (((FromExpr *) item)->quals != NULL)
+			ctx->conditions = lappend(ctx->conditions, ((FromExpr *) item)->quals);
+		return;
+	}
 	if (!IsA(item, JoinExpr))
 		elog(ERROR, "unrecognized node type: %d", (int) nodeTag(item));
 
 	if (join->jointype != JOIN_INNER)
-		REFUSE("an outer join", "Use CROSS JOIN with freshet.tumble and freshet.hop, "
-			   "and join sinks when reading them.");
+		REFUSE("an outer join", "Use CROSS JOIN with freshet.tumble and freshet.hop; "
+			   "inner joins are maintained by single changes.");
 	add_from_item(ctx, join->larg);
 	add_from_item(ctx, join->rarg);
 	if (join->quals != NULL)
 		ctx->conditions = lappend(ctx->conditions, join->quals);
 }
 
-/* A Var of the source or of the window, as plan.h numbers them. */
+/* The occurrence at this place of the range table, or -1. */
+static int
+find_occurrence(AnalyzeContext *ctx, int rti)
+{
+	ListCell   *lc;
+
+	foreach(lc, ctx->source_rtis)
+	{
+		if (lfirst_int(lc) == rti)
+			return foreach_current_index(lc);
+	}
+	return -1;
+}
+
+/* A Var of a source or of the window, as plan.h numbers them. */
 static Var *
 renumber_var(AnalyzeContext *ctx, const Var *var)
 {
 	RangeTblEntry *rte = rt_fetch(var->varno, ctx->query->rtable);
+	int			occurrence = find_occurrence(ctx, var->varno);
 	Var		   *result;
 
 	Assert(var->varlevelsup == 0);
@@ -285,11 +310,11 @@ renumber_var(AnalyzeContext *ctx, const Var *var)
 	if (var->varattno < 0)
 		REFUSE(psprintf("system column \"%s\"", get_rte_attribute_name(rte, var->varattno)),
 			   "Its value is not in the log: use ordinary columns.");
-	if (var->varno != ctx->source_rti && var->varno != ctx->window_rti)
+	if (occurrence < 0 && var->varno != ctx->window_rti)
 		elog(ERROR, "unexpected range table index: %d", (int) var->varno);
 
 #if PG_VERSION_NUM >= 180000
-	if (var->varno == ctx->source_rti)
+	if (occurrence >= 0)
 	{
 		HeapTuple	tuple = SearchSysCacheAttNum(rte->relid, var->varattno);
 		char		generated = '\0';
@@ -306,8 +331,10 @@ renumber_var(AnalyzeContext *ctx, const Var *var)
 	}
 #endif
 
+	if (occurrence >= 0 && ctx->plan->join != NULL)
+		return analyze_join_var(ctx, occurrence, var);
 	result = copyObject((Var *) var);
-	result->varno = var->varno == ctx->source_rti ? 1 : INNER_VAR;
+	result->varno = occurrence >= 0 ? 1 : INNER_VAR;
 	result->varnosyn = 0;
 	result->varattnosyn = 0;
 	return result;
@@ -339,14 +366,17 @@ analyze_row_expr(AnalyzeContext *ctx, Node *node)
 {
 	Bitmapset  *attrs = NULL;
 	int			attr = -1;
-	SourceUse  *source = plan_row_source(ctx->plan);
+	SourceUse  *source;
 	Expr	   *expr;
 
 	volatility_check(node, &ctx->settings_functions);
 	expr = expression_planner((Expr *) analyze_renumber(ctx, node));
 	volatility_check((Node *) expr, &ctx->settings_functions);
 	expr = (Expr *) ratio_rewrite((Node *) expr);
+	if (ctx->plan->join != NULL)
+		return expr;			/* see analyze_join_uses() */
 
+	source = plan_row_source(ctx->plan);
 	pull_varattnos((Node *) expr, 1, &attrs);
 	while ((attr = bms_next_member(attrs, attr)) >= 0)
 		source->used_attrs = bms_add_member(source->used_attrs,
@@ -412,37 +442,6 @@ make_window(AnalyzeContext *ctx)
 				 errmsg("origin of a time window must be finite")));
 	window->ts = analyze_row_expr(ctx, list_nth(args, WINDOW_ARG_TS));
 	ctx->plan->part.rows.window = window;
-}
-
-/* Replace Vars of joins, and of groups, by what they stand for. */
-static Node *
-flatten_aliases(Query *query, Node *node)
-{
-#if PG_VERSION_NUM >= 180000
-	if (query->hasGroupRTE)
-		node = flatten_group_exprs(NULL, query, node);
-#endif
-#if PG_VERSION_NUM >= 160000
-	return flatten_join_alias_vars(NULL, query, node);
-#else
-	return flatten_join_alias_vars(query, node);
-#endif
-}
-
-static void
-flatten_query(Query *query)
-{
-	ListCell   *lc;
-
-	query->targetList = (List *) flatten_aliases(query, (Node *) query->targetList);
-	query->jointree = (FromExpr *) flatten_aliases(query, (Node *) query->jointree);
-	foreach(lc, query->rtable)
-	{
-		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
-
-		if (rte->rtekind == RTE_FUNCTION)
-			rte->functions = (List *) flatten_aliases(query, (Node *) rte->functions);
-	}
 }
 
 typedef struct CostedQual
@@ -614,8 +613,6 @@ analyze_output_column(SinkPlan *plan, TargetEntry *tle, Expr *expr)
 void
 analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 {
-	ListCell   *lc;
-
 	memset(ctx, 0, sizeof(AnalyzeContext));
 	ctx->as_bag = as_bag;
 	ctx->plan = palloc0(sizeof(SinkPlan));
@@ -623,17 +620,17 @@ analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 
 	refuse_clauses(query);
 	ctx->query = copyObject((Query *) query);
-	flatten_query(ctx->query);
+	ctx->plan->through_views = flatten_query(ctx->query);
 
-	foreach(lc, ctx->query->jointree->fromlist)
-		add_from_item(ctx, lfirst(lc));
-	if (ctx->source_rti == 0)
+	add_from_item(ctx, (Node *) ctx->query->jointree);
+	if (ctx->source_rtis == NIL)
 		REFUSE("a query that reads no table", "Read one table.");
-	if (ctx->query->jointree->quals != NULL)
-		ctx->conditions = lappend(ctx->conditions, ctx->query->jointree->quals);
 
+	analyze_join_begin(ctx);
 	check_output_columns(ctx);
 	analyze_check_outputs(ctx->query);
+	if (ctx->plan->join != NULL)
+		analyze_join_conditions(ctx);
 	if (ctx->window_rti != 0)
 		make_window(ctx);
 	make_quals(ctx);
@@ -643,8 +640,11 @@ analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 		analyze_copy(ctx);
 	ctx->plan->uses_settings = ctx->settings_functions != NIL;
 
+	if (ctx->plan->join != NULL)
+		analyze_join_uses(ctx->plan);
 	/* a retracted row is folded as an added one is */
-	plan_row_source(ctx->plan)->identity_attrs = plan_row_source(ctx->plan)->used_attrs;
+	for (int i = 0; i < ctx->plan->nsources; i++)
+		ctx->plan->sources[i].identity_attrs = ctx->plan->sources[i].used_attrs;
 }
 
 SinkPlan *

@@ -5,7 +5,8 @@
  *
  * A changed row of the source is found again by a key (see table_key.c) whose
  * columns are in the select list as they are.  A hopping window makes several
- * rows of one, which window_start tells apart.  Without a key the copy is a bag,
+ * rows of one, which window_start tells apart.  The rows of a join have the keys of
+ * all its sources.  Without a key the copy is a bag,
  * whose rows are known by all of their values.
  *
  *-------------------------------------------------------------------------
@@ -56,43 +57,68 @@ add_copy_key(SinkPlan *plan, int column)
 	key->column = column;
 }
 
-/* Make these columns of the source the key of the copy, if all are selected. */
-static bool
-use_key(SinkPlan *plan, List *attnos)
+/* The output columns that are these columns of an occurrence; NIL if not all are selected. */
+static List *
+selected_columns(const SinkPlan *plan, int occurrence, List *attnos)
 {
 	List	   *columns = NIL;
 	ListCell   *lc;
 
 	foreach(lc, attnos)
 	{
-		int			column = plain_column(plan, 1, (AttrNumber) lfirst_int(lc));
+		AttrNumber	attno = (AttrNumber) lfirst_int(lc);
+		int			column;
 
+		if (plan->join != NULL)
+			attno = analyze_join_find(plan, occurrence, attno);
+		column = attno == 0 ? -1 : plain_column(plan, 1, attno);
 		if (column < 0)
-			return false;
+			return NIL;
 		columns = lappend_int(columns, column);
+	}
+	return columns;
+}
+
+/* The output columns that are a key of an occurrence; NIL if none is selected. */
+static List *
+key_columns(const SinkPlan *plan, int occurrence)
+{
+	Relation	rel = table_open(plan_source_of(plan, occurrence)->relid, NoLock);
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	foreach(lc, table_keys(rel))
+	{
+		columns = selected_columns(plan, occurrence, lfirst(lc));
+		if (columns != NIL)
+			break;
+	}
+	table_close(rel, NoLock);
+	return columns;
+}
+
+/*
+ * The key is that of the source; a joined row has those of all its sources.
+ * False if one of them is not in the select list.
+ */
+static bool
+make_key(SinkPlan *plan)
+{
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; i < plan->noccurrences; i++)
+	{
+		List	   *key = key_columns(plan, i);
+
+		if (key == NIL)
+			return false;
+		columns = list_concat(columns, key);
 	}
 	plan->keys = palloc0(sizeof(KeySpec) * (list_length(columns) + 1));
 	foreach(lc, columns)
 		add_copy_key(plan, lfirst_int(lc));
 	return true;
-}
-
-/* False if no key of the source is in the select list. */
-static bool
-make_key(SinkPlan *plan)
-{
-	Relation	rel = table_open(plan_row_source(plan)->relid, NoLock);
-	ListCell   *lc;
-	bool		found = false;
-
-	foreach(lc, table_keys(rel))
-	{
-		found = use_key(plan, lfirst(lc));
-		if (found)
-			break;
-	}
-	table_close(rel, NoLock);
-	return found;
 }
 
 /* The rest of the key: a row is in several windows of hop. */

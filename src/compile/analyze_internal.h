@@ -20,11 +20,12 @@ typedef struct AnalyzeContext
 {
 	Query	   *query;
 	SinkPlan   *plan;
-	Index		source_rti;		/* 0: not seen yet */
+	List	   *source_rtis;	/* int: by occurrence, its place in the range table */
 	Index		window_rti;		/* 0: no window */
 	List	   *conditions;		/* of WHERE and of ON, as written */
 	List	   *group_exprs;	/* the keys of a rollup, as written */
 	List	   *aggrefs;		/* the aggregates, as written, like plan->aggs */
+	bool		in_join;		/* a condition of the join is analyzed */
 	bool		as_bag;			/* see analyze_delta() */
 	List	   *settings_functions; /* OIDs: why plan->uses_settings */
 } AnalyzeContext;
@@ -41,6 +42,28 @@ typedef struct AnalyzeContext
 extern void analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag);
 extern Node *analyze_renumber(AnalyzeContext *ctx, Node *node);
 extern Expr *analyze_row_expr(AnalyzeContext *ctx, Node *node);
+
+/*
+ * analyze_join.c
+ */
+
+/* After FROM: begin the plan's join, if there are several sources. */
+extern void analyze_join_begin(AnalyzeContext *ctx);
+
+/*
+ * A column of an occurrence as one of the joined row, to which it is added; or
+ * while conditions are analyzed, as one of the join's inputs.
+ */
+extern Var *analyze_join_var(AnalyzeContext *ctx, int occurrence, const Var *var);
+
+/* The conditions of the join; those on the window are left in ctx->conditions. */
+extern void analyze_join_conditions(AnalyzeContext *ctx);
+
+/* Number of a column in the joined row, or 0 if it is not there. */
+extern AttrNumber analyze_join_find(const SinkPlan *plan, int occurrence, AttrNumber attno);
+
+/* At the end: which columns the sources are read of. */
+extern void analyze_join_uses(SinkPlan *plan);
 
 /* Can the columns of the select list be those of a sink? */
 extern void analyze_check_outputs(const Query *query);

@@ -20,6 +20,7 @@
 #include "analyze.h"
 #include "analyze_internal.h"
 #include "base/names.h"
+#include "index_advice.h"
 #include "source_check.h"
 #include "strategy.h"
 
@@ -28,10 +29,11 @@ static char *
 expression_text(AnalyzeContext *ctx, Node *node, char *otherwise)
 {
 	Node	   *expr = analyze_renumber(ctx, node);
-	Oid			source = plan_row_source(ctx->plan)->relid;
+	Oid			source;
 
-	if (plan_uses_window(expr))
+	if (ctx->plan->join != NULL || plan_uses_window(expr))
 		return otherwise;
+	source = plan_row_source(ctx->plan)->relid;
 	return deparse_expression(expr, deparse_context_for(get_rel_name(source), source),
 							  false, false);
 }
@@ -53,7 +55,7 @@ key_names(AnalyzeContext *ctx)
 			appendStringInfoString(&buf, quote_identifier(plan->columns[column].name));
 		else
 			appendStringInfo(&buf, "%s (not selected)",
-							 expression_text(ctx, list_nth(ctx->group_exprs, i), "a window's"));
+							 expression_text(ctx, list_nth(ctx->group_exprs, i), ctx->plan->join != NULL ? "an expression" : "a window's"));
 	}
 	return buf.data;
 }
@@ -188,6 +190,7 @@ analyze_explain(const Query *query)
 	StrategyChoice choice;
 	SinkPlan   *plan;
 	List	   *lines = NIL;
+	ListCell   *lc;
 	int			i;
 
 	strategy_choose(query, &choice);
@@ -198,13 +201,19 @@ analyze_explain(const Query *query)
 
 	lines = lappend(lines, pstrdup("strategy: delta, each change is folded into the sink "
 								   "without running the query"));
-	lines = lappend(lines, source_line(plan_row_source(plan)));
+	if (plan->join != NULL)
+		lines = lappend(lines, psprintf("join: of %d tables, whose changed rows are joined with "
+										"the others", plan->noccurrences));
+	for (i = 0; i < plan->noccurrences; i++)
+		lines = lappend(lines, source_line(plan_source_of(plan, i)));
 	lines = lappend(lines, shape_line(&ctx));
 	if (plan_rows(plan)->window != NULL)
 		lines = lappend(lines, window_line(plan_rows(plan)->window));
 	for (i = 0; plan->shape == SHAPE_ROLLUP && i < plan_rollup(plan)->naggs; i++)
 		lines = lappend(lines, aggregate_line(&ctx, i));
 	lines = lappend(lines, identity_line(plan));
+	foreach(lc, index_advice_commands(plan))
+		lines = lappend(lines, psprintf("missing index: %s", (char *) lfirst(lc)));
 	if (plan->uses_settings)
 		lines = lappend(lines, settings_line(ctx.settings_functions));
 	return lines;

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * index_advice.c
- *		Indexes that the maintenance of a wide view needs.
+ *		Indexes that the maintenance of a wide view or of a join needs.
  *
- * Two questions are asked at each change, for each lookup:
+ * Of a wide view, two questions are asked at each change, for each lookup:
  *
  *	- Which rows of the lookup belong to a given element?  An index on the
  *	  lookup's related columns answers it.
@@ -12,6 +12,10 @@
  *	  to several enclosing elements, the innermost leads to the others.  It is
  *	  not asked of a lookup that is related to the root's key: the row itself
  *	  tells the document.
+ *
+ * Of a join it is one, asked in both directions for each two occurrences that
+ * conditions of equality of columns relate: which rows of this one is a row of the
+ * other joined with?
  *
  * Without an index the answer is there nevertheless, after reading the whole
  * table; so a missing one is worth a NOTICE, not an error.
@@ -27,6 +31,7 @@
 #include "catalog/pg_index.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -183,30 +188,38 @@ index_command(const Wanted *wanted)
 	return sql.data;
 }
 
+/* What the advice is for. */
+static const char *
+advised(const SinkPlan *plan)
+{
+	return plan->shape == SHAPE_WIDE_VIEW ? "wide view" : "join";
+}
+
 static void
-create_index(const Wanted *wanted)
+create_index(const SinkPlan *plan, const Wanted *wanted)
 {
 	char	   *command = index_command(wanted);
 
 	if (!freshet_owns_relation(wanted->relid, GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of table %s to create an index that the wide view needs",
-						get_rel_name(wanted->relid)),
+				 errmsg("must be owner of table %s to create an index that the %s needs",
+						get_rel_name(wanted->relid), advised(plan)),
 				 errhint("Have the owner run %s, or leave create_indexes out.", command)));
 	names_run(command);
 	ereport(NOTICE,
-			(errmsg("created an index for the wide view: %s", command),
+			(errmsg("created an index for the %s: %s", advised(plan), command),
 			 errdetail("It serves %s.", wanted->purpose)));
 }
 
 static void
-name_index(const Wanted *wanted)
+name_index(const SinkPlan *plan, const Wanted *wanted)
 {
 	ereport(NOTICE,
-			(errmsg("an index is missing for the wide view: %s", index_command(wanted)),
+			(errmsg("an index is missing for the %s: %s", advised(plan), index_command(wanted)),
 			 errdetail("Without it, %s reads the whole table.", wanted->purpose),
-			 errhint("Create it, or call create_wide_view with create_indexes => true.")));
+			 errhint("Create it, or call %s with create_indexes => true.",
+					 plan->shape == SHAPE_WIDE_VIEW ? "create_wide_view" : "create_sink")));
 }
 
 /* Index on the lookup: from an element to its rows. */
@@ -251,6 +264,93 @@ outer_side(const SinkPlan *plan, int n)
 	return wanted;
 }
 
+/* The column of an occurrence that one side of a condition is, or NULL. */
+static const Var *
+plain_side(const Node *node)
+{
+	while (IsA(node, RelabelType))
+		node = (const Node *) ((const RelabelType *) node)->arg;
+	return IsA(node, Var) ? (const Var *) node : NULL;
+}
+
+/* Is it an equality of a column of n (own) and one of other? */
+static bool
+relates(const Node *condition, int n, int other, const Var **own)
+{
+	const OpExpr *op = (const OpExpr *) condition;
+	const Var  *left;
+	const Var  *right;
+
+	if (!IsA(op, OpExpr) || list_length(op->args) != 2 ||
+		!op_mergejoinable(op->opno, exprType(linitial(op->args))))
+		return false;
+	left = plain_side(linitial(op->args));
+	right = plain_side(lsecond(op->args));
+	if (left == NULL || right == NULL)
+		return false;
+	*own = left->varno == n + 1 ? left : right;
+	return (left->varno == n + 1 && right->varno == other + 1) ||
+		(left->varno == other + 1 && right->varno == n + 1);
+}
+
+/* Index on n: from a row of the other to the rows that it is joined with; or NULL. */
+static Wanted *
+joined_side(const SinkPlan *plan, int n, int other)
+{
+	Wanted	   *wanted = palloc0(sizeof(Wanted));
+	ListCell   *lc;
+
+	wanted->relid = plan_source_of(plan, n)->relid;
+	foreach(lc, plan->join->conditions)
+	{
+		const Var  *own;
+
+		if (relates(lfirst(lc), n, other, &own))
+			add_index_column(wanted, plan->join->inputs[n].attnos[own->varattno - 1],
+							 ((OpExpr *) lfirst(lc))->inputcollid);
+	}
+	if (wanted->ncolumns == 0)
+		return NULL;
+	wanted->purpose = psprintf("finding the rows of \"%s\" that a row of \"%s\" is joined with",
+							   get_rel_name(wanted->relid),
+							   get_rel_name(plan_source_of(plan, other)->relid));
+	return wanted;
+}
+
+static List *
+wanted_by_join(const SinkPlan *plan)
+{
+	List	   *wanted = NIL;
+
+	for (int i = 0; i < plan->noccurrences; i++)
+	{
+		for (int j = 0; j < plan->noccurrences; j++)
+		{
+			Wanted	   *index = i == j ? NULL : joined_side(plan, i, j);
+
+			if (index != NULL)
+				wanted = lappend(wanted, index);
+		}
+	}
+	return wanted;
+}
+
+static List *
+wanted_by_wide_view(const SinkPlan *plan)
+{
+	const WideViewPlan *view = plan_wide_view(plan);
+	AttrNumber *key_attnos = palloc(plan->nkeys * sizeof(AttrNumber));
+	List	   *wanted = NIL;
+
+	for (int i = 1; i < view->nnodes; i++)
+	{
+		wanted = lappend(wanted, own_side(plan, i));
+		if (!plan_knows_root_key(plan, i, key_attnos))
+			wanted = lappend(wanted, outer_side(plan, i));
+	}
+	return wanted;
+}
+
 /* Wider ones first: they may serve for narrower ones. */
 static int
 compare_width(const ListCell *a, const ListCell *b)
@@ -263,35 +363,51 @@ compare_width(const ListCell *a, const ListCell *b)
 	return x->number - y->number;
 }
 
-void
-index_advice(const SinkPlan *plan, bool create)
+/* List of Wanted *: those that are not there. */
+static List *
+find_missing(const SinkPlan *plan)
 {
-	const WideViewPlan *view = plan_wide_view(plan);
-	AttrNumber *key_attnos = palloc(plan->nkeys * sizeof(AttrNumber));
 	List	   *wanted = NIL;
-	List	   *named = NIL;
+	List	   *missing = NIL;
 	ListCell   *lc;
 
-	for (int i = 1; i < view->nnodes; i++)
-	{
-		wanted = lappend(wanted, own_side(plan, i));
-		if (!plan_knows_root_key(plan, i, key_attnos))
-			wanted = lappend(wanted, outer_side(plan, i));
-	}
+	if (plan->shape == SHAPE_WIDE_VIEW)
+		wanted = wanted_by_wide_view(plan);
+	else if (plan->join != NULL)
+		wanted = wanted_by_join(plan);
 	foreach(lc, wanted)
 		((Wanted *) lfirst(lc))->number = foreach_current_index(lc);
 	list_sort(wanted, compare_width);
 
 	foreach(lc, wanted)
 	{
-		Wanted	   *index = lfirst(lc);
-
-		if (exists(index, named))
-			continue;
-		if (create)
-			create_index(index);
-		else
-			name_index(index);
-		named = lappend(named, index);
+		if (!exists(lfirst(lc), missing))
+			missing = lappend(missing, lfirst(lc));
 	}
+	return missing;
+}
+
+void
+index_advice(const SinkPlan *plan, bool create)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_missing(plan))
+	{
+		if (create)
+			create_index(plan, lfirst(lc));
+		else
+			name_index(plan, lfirst(lc));
+	}
+}
+
+List *
+index_advice_commands(const SinkPlan *plan)
+{
+	List	   *commands = NIL;
+	ListCell   *lc;
+
+	foreach(lc, find_missing(plan))
+		commands = lappend(commands, index_command(lfirst(lc)));
+	return commands;
 }

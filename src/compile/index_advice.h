@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * index_advice.h
- *		Indexes that the maintenance of a wide view needs.
+ *		Indexes that the maintenance of a wide view or of a join needs.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,5 +15,8 @@
  * which the current user must be allowed to.
  */
 extern void index_advice(const SinkPlan *plan, bool create);
+
+/* The commands that would create them, as List of char *. */
+extern List *index_advice_commands(const SinkPlan *plan);
 
 #endif							/* FRESHET_INDEX_ADVICE_H */

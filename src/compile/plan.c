@@ -29,10 +29,18 @@ plan_strategy(const SinkPlan *plan)
 }
 
 bool
+plan_needs_snapshot(const SinkPlan *plan)
+{
+	return plan->shape == SHAPE_REFRESH || plan->join != NULL;
+}
+
+bool
 plan_reads_sources(const SinkPlan *plan)
 {
 	const RollupPlan *rollup;
 
+	if (plan->join != NULL)
+		return true;
 	if (plan->shape != SHAPE_ROLLUP)
 		return plan_strategy(plan) != STRATEGY_DELTA;
 	rollup = plan_rollup(plan);

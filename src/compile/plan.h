@@ -9,8 +9,9 @@
  *
  * Conventions for the expressions of a SinkPlan of the strategy delta:
  *
- *	- over a source row: Var(varno 1, varattno n) is column n of the source
- *	  (the scan tuple), Var(varno INNER_VAR, varattno 1|2) is window_start |
+ *	- over a source row: Var(varno 1, varattno n) is column n of the source, or
+ *	  of the joined row if there are several (the scan tuple), Var(varno
+ *	  INNER_VAR, varattno 1|2) is window_start |
  *	  window_end of the row's window (the inner tuple, two timestamptz).
  *	  These are: window->ts (source columns only), quals, keys, aggregate
  *	  arguments and filters, and the outputs of a copy.
@@ -140,6 +141,27 @@ typedef enum SinkShape
 	SHAPE_REFRESH				/* refresh: the rows of any query */
 } SinkShape;
 
+/* What a join reads of an occurrence: its column n is attnos[n - 1] of the table. */
+typedef struct JoinInput
+{
+	int			ncolumns;
+	AttrNumber *attnos;
+} JoinInput;
+
+/*
+ * The inner join of all occurrences, in any order.  Its row is what a rollup, a
+ * copy or a bag is fed, as others are rows of their one source: column n of it
+ * is the nth of "columns".
+ *
+ * In both lists Var(varno i + 1, varattno n) is column n of input i.
+ */
+typedef struct JoinPlan
+{
+	JoinInput  *inputs;			/* by occurrence */
+	List	   *columns;		/* Var * */
+	List	   *conditions;		/* Exprs, implicitly ANDed */
+} JoinPlan;
+
 /*
  * A column of a lookup that is related to a column of an enclosing node:
  * own = outer in the definition.
@@ -173,7 +195,7 @@ typedef struct KeyedNode
  */
 typedef struct RowPlan
 {
-	int			occurrence;		/* the one whose rows they are */
+	int			occurrence;		/* the one whose rows they are; 0 of a join */
 	WindowSpec *window;			/* or NULL */
 	List	   *quals;			/* Exprs, implicitly ANDed; after the window */
 } RowPlan;
@@ -203,12 +225,13 @@ typedef struct SinkPlan
 	SinkShape	shape;
 	int			nsources;		/* distinct relations */
 	SourceUse  *sources;
-	int			noccurrences;	/* the range of the query; one if delta */
+	int			noccurrences;	/* the range of the query */
 	Occurrence *occurrences;
+	JoinPlan   *join;			/* delta: of several occurrences, else NULL */
 
 	/*
 	 * ROLLUP: the GROUP BY expressions, nkeys may be 0 (one row that always
-	 * exists).  COPY: the primary key columns of the source, and for hop (and
+	 * exists).  COPY: the key columns of the sources, and for hop (and
 	 * tumble, if selected) window_start; nkeys >= 1.  BAG: none.  WIDE_VIEW: the key
 	 * columns of the root, key i is column i and expr is NULL.
 	 */
@@ -217,6 +240,8 @@ typedef struct SinkPlan
 
 	int			ncolumns;
 	SinkColumn *columns;		/* in the query's order */
+	bool		through_views;	/* delta: rights were checked on the way through
+								 * views, see flatten.c */
 	bool		uses_settings;	/* depends on TimeZone, DateStyle, ... */
 
 	/*
@@ -250,10 +275,11 @@ plan_rows(const SinkPlan *plan)
 	return &plan->part.rows;
 }
 
-/* The relation whose rows they are. */
+/* The relation whose rows they are, if they are those of one. */
 static inline SourceUse *
 plan_row_source(const SinkPlan *plan)
 {
+	Assert(plan->join == NULL);
 	return plan_source_of(plan, plan_rows(plan)->occurrence);
 }
 
@@ -279,6 +305,12 @@ extern SinkStrategy plan_strategy(const SinkPlan *plan);
  * alone?
  */
 extern bool plan_reads_sources(const SinkPlan *plan);
+
+/*
+ * Does it serve only a batch that ends at its snapshot, because the sources are
+ * read with the changes?
+ */
+extern bool plan_needs_snapshot(const SinkPlan *plan);
 
 /* The name of the shape, as in freshet.sink.kind. */
 extern const char *plan_kind(const SinkPlan *plan);

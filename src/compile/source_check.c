@@ -11,6 +11,7 @@
 #include "base/freshet.h"
 
 #include "access/sysattr.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "catalog/catalog.h"
@@ -142,26 +143,31 @@ may_select(const SourceUse *source, Oid userid)
 	return true;
 }
 
-/* run_as_query: the executor checks the rights whenever the query is run. */
+void
+source_check_rights(const SourceUse *source, Oid userid)
+{
+	Relation	rel = relation_open(source->relid, AccessShareLock);
+
+	if (!may_select(source, userid))
+		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(rel->rd_rel->relkind),
+					   RelationGetRelationName(rel));
+
+	/* The log has all rows, whatever the policies say. */
+	if (check_enable_rls(source->relid, userid, true) == RLS_ENABLED)
+		REFUSE_SOURCE(rel,
+					  psprintf("Row-level security is in force on it for the user \"%s\".",
+							   GetUserNameFromId(userid, false)),
+					  "Let a role own the sink that row-level security does not apply to.");
+	relation_close(rel, NoLock);
+}
+
 static void
-check_source(const SourceUse *source, Oid userid, bool run_as_query)
+check_source(const SourceUse *source)
 {
 	Relation	rel = table_open(source->relid, AccessShareLock);
 
 	/* The query's ONLY was checked when the plan was made. */
 	source_check_kind(rel, rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE);
-
-	if (!run_as_query && !may_select(source, userid))
-		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(rel->rd_rel->relkind),
-					   RelationGetRelationName(rel));
-
-	/* The log has all rows, whatever the policies say. */
-	if (!run_as_query && check_enable_rls(source->relid, userid, true) == RLS_ENABLED)
-		REFUSE_SOURCE(rel,
-					  psprintf("Row-level security is in force on it for the user \"%s\".",
-							   GetUserNameFromId(userid, false)),
-					  "Let a role own the sink that row-level security does not apply to.");
-
 	table_close(rel, NoLock);
 }
 
@@ -169,7 +175,12 @@ void
 source_check_all(const SinkPlan *plan, Oid userid)
 {
 	for (int i = 0; i < plan->nsources; i++)
-		check_source(&plan->sources[i], userid, plan->shape == SHAPE_REFRESH);
+	{
+		check_source(&plan->sources[i]);
+		/* the executor checks them whenever a query is run */
+		if (plan->shape != SHAPE_REFRESH && !plan->through_views)
+			source_check_rights(&plan->sources[i], userid);
+	}
 }
 
 /*

@@ -25,6 +25,9 @@ extern void source_check_kind(Relation rel, bool inh);
  */
 extern void source_check_all(const SinkPlan *plan, Oid userid);
 
+/* The rights alone, of a table or a view. */
+extern void source_check_rights(const SourceUse *source, Oid userid);
+
 /*
  * True if the replica identities of the sources give the old values of all
  * columns that the plan needs them of.  For a partitioned table: of every leaf.

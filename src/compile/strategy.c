@@ -18,9 +18,11 @@
 
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -29,6 +31,8 @@
 #include "analyze.h"
 #include "analyze_internal.h"
 #include "base/guc.h"
+#include "base/names.h"
+#include "source_check.h"
 #include "strategy.h"
 
 /* The plan, or NULL and the refusal. */
@@ -106,19 +110,52 @@ plan_query(const Query *query)
 	return cost;
 }
 
+/*
+ * Who joins tables of others, or reads them through views, cannot set their replica
+ * identity; to run the query none is needed.  Returns a table that stands in the way.
+ */
+static Oid
+foreign_identity(const SinkPlan *plan)
+{
+	List	   *insufficient;
+	ListCell   *lc;
+
+	if ((plan->join == NULL && !plan->through_views) ||
+		source_identities_suffice(plan, &insufficient))
+		return InvalidOid;
+	foreach(lc, insufficient)
+	{
+		if (!freshet_owns_relation(lfirst_oid(lc), GetUserId()))
+			return lfirst_oid(lc);
+	}
+	return InvalidOid;
+}
+
 void
 strategy_choose(const Query *query, StrategyChoice *choice)
 {
 	ErrorData  *refusal = NULL;
+	Oid			foreign = InvalidOid;
 
 	memset(choice, 0, sizeof(StrategyChoice));
 	choice->plan = try_delta(query, &refusal);
 	if (choice->plan != NULL)
+		foreign = foreign_identity(choice->plan);
+	if (choice->plan != NULL && !OidIsValid(foreign))
 		return;
 
 	choice->plan = analyze_refresh(query);
-	choice->reason = refused_construct(refusal);
-	choice->hint = refusal->hint;
+	if (OidIsValid(foreign))
+	{
+		choice->reason = psprintf("the replica identity of %s", names_relation(foreign));
+		choice->hint = psprintf("Have its owner run ALTER TABLE %s REPLICA IDENTITY FULL.",
+								names_relation(foreign));
+	}
+	else
+	{
+		choice->reason = refused_construct(refusal);
+		choice->hint = refusal->hint;
+	}
 	choice->cost = plan_query(query);
 	if (choice->cost > freshet_refresh_cost_limit)
 		ereport(ERROR,

@@ -98,22 +98,20 @@ is_under_way(Oid relid)
  * building then, and filled by the batch that does.
  */
 static bool
-misses_snapshot(Sink *sink, Batch *batch, bool changed)
+misses_snapshot(Sink *sink, Batch *batch)
 {
-	return sink->plan->shape == SHAPE_REFRESH && !batch->aligned && batch->last_part &&
-		(changed || batch_find_run(batch, sink) != NULL);
+	return plan_needs_snapshot(sink->plan) && !batch->aligned;
 }
 
-/* changed: the sink's sources have changes in this part. */
 static FillState
-fill_state(Sink *sink, Batch *batch, const Partitions *partitions, bool changed)
+fill_state(Sink *sink, Batch *batch, const Partitions *partitions)
 {
 	if (is_under_way(sink->relid))
 		return under_way.scanned ? FILL_STATE_SCANNED : FILL_STATE_SCANNING;
 	if (sink->state != SINK_LIVE || sink->built_generation != sink->generation ||
 		sink->built_definition != sink->definition || batch->all_anew ||
 		list_member_oid(batch->unknown, sink->relid) || !run_is_possible(sink) ||
-		misses_snapshot(sink, batch, changed) || partitions->lost)
+		partitions->lost)
 		return FILL_STATE_WANTED;
 	return FILL_STATE_LIVE;
 }
@@ -293,15 +291,26 @@ set_unknown(Sink *sink, Batch *batch)
 }
 
 void
-fill_note_unknown(Sink *sink, Batch *batch)
+fill_note_lost(Sink *sink, Batch *batch)
+{
+	set_unknown(sink, batch);
+}
+
+/* Of a table that was truncated, the rows that a join had are unknown as well. */
+void
+fill_note_unknown(Sink *sink, Batch *batch, bool changed)
 {
 	ListCell   *lc;
+
+	if (changed && misses_snapshot(sink, batch) && !is_under_way(sink->relid))
+		set_unknown(sink, batch);
 
 	for (int i = 0; i < sink->plan->nsources; i++)
 	{
 		foreach(lc, batch_lists(batch, sink->plan->sources[i].relid))
 		{
-			if (change_list_is_unknown(lfirst(lc)))
+			if (change_list_is_unknown(lfirst(lc)) ||
+				(sink->plan->join != NULL && change_list_has_truncate(lfirst(lc))))
 				set_unknown(sink, batch);
 		}
 	}
@@ -451,7 +460,7 @@ catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
 	if (!under_way.scanned)
 		return;
 	(void) fill_report_phase(sink, FILL_CATCHING_UP);
-	if (misses_snapshot(sink, batch, true))
+	if (misses_snapshot(sink, batch))
 		return;
 
 	batch->filling = false;
@@ -479,9 +488,9 @@ catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
 }
 
 bool
-fill_move_on(Sink *sink, Batch *batch, const Partitions *partitions, bool changed)
+fill_move_on(Sink *sink, Batch *batch, const Partitions *partitions)
 {
-	switch (fill_state(sink, batch, partitions, changed))
+	switch (fill_state(sink, batch, partitions))
 	{
 		case FILL_STATE_LIVE:
 			return false;

@@ -28,14 +28,20 @@ extern void fill_check(List *sinks);
  */
 extern bool fill_is_settled(Sink *sink, Batch *batch);
 
-/* Note that the sink's sources changed in a way that the log does not tell. */
-extern void fill_note_unknown(Sink *sink, Batch *batch);
+/*
+ * Note that the sink's sources changed in a way that the log does not tell, or that
+ * only a snapshot would which the batch does not reach.  changed: they have changes in
+ * this part.
+ */
+extern void fill_note_unknown(Sink *sink, Batch *batch, bool changed);
+/* Note that its changes have been lost. */
+extern void fill_note_lost(Sink *sink, Batch *batch);
 
 /*
  * Move the sink on as far as this part of the batch lets it; false if it is live,
- * and has to be maintained.  changed: its sources have changes in this part.
+ * and has to be maintained.
  */
-extern bool fill_move_on(Sink *sink, Batch *batch, const Partitions *partitions, bool changed);
+extern bool fill_move_on(Sink *sink, Batch *batch, const Partitions *partitions);
 
 /* End the fill of this sink, if it is under way. */
 extern void fill_cancel(Sink *sink);

@@ -71,11 +71,13 @@ has_changes(Batch *batch, Sink *sink)
 }
 
 /*
- * Before the plans are made anew.  The query of a sink that is refreshed is run
- * once, when the batch is whole; a new plan is reason enough.
+ * Before the plans are made anew.  What reads the sources at the snapshot cannot be
+ * finished with a part of the changes: the query of a sink that is refreshed is run
+ * once, when the batch is whole, since a new plan is reason enough; a join, which
+ * loses what it has collected, is filled.
  */
 static void
-discard_refreshes(Batch *batch)
+discard_queries(Batch *batch)
 {
 	List	   *runs = list_copy(batch->runs);
 	ListCell   *lc;
@@ -84,8 +86,11 @@ discard_refreshes(Batch *batch)
 	{
 		Sink	   *sink = run_sink(lfirst(lc));
 
-		if (sink->plan->shape == SHAPE_REFRESH)
-			batch_discard_run(batch, sink);
+		if (!plan_needs_snapshot(sink->plan))
+			continue;
+		batch_discard_run(batch, sink);
+		if (sink->plan->join != NULL)
+			fill_note_lost(sink, batch);
 	}
 	list_free(runs);
 }
@@ -171,8 +176,8 @@ maintain_sink(Sink *sink, Batch *batch)
 	if (!changed && !batch->last_part)
 		return;
 	partitions = partitions_look(sink, batch->aligned);
-	fill_note_unknown(sink, batch);
-	if (fill_move_on(sink, batch, partitions, changed))
+	fill_note_unknown(sink, batch, changed);
+	if (fill_move_on(sink, batch, partitions))
 		return;
 
 	if (changed)
@@ -213,7 +218,7 @@ maintain_sinks(Batch *batch)
 	if (sink_list_changed())
 	{
 		/* the runs go by plans that are about to be freed */
-		discard_refreshes(batch);
+		discard_queries(batch);
 		batch_finish_runs(batch, PG_INT32_MAX);
 		batch->sinks = sink_list();
 		maintain_set_interest(batch->sinks);

@@ -27,6 +27,7 @@
 
 #include "apply.h"
 #include "base/guc.h"
+#include "join_feed.h"
 #include "row_diff.h"
 #include "row_eval.h"
 #include "row_hash.h"
@@ -210,8 +211,7 @@ bag_fill(RowConsumer *consumer, int64 *rows_done)
 	forget_bag(bag);
 	bag->truncated = false;
 	bag->diff = row_diff_begin(bag->writer);
-	feed_table(bag->sink, plan_rows(bag->sink->plan)->occurrence, bag->leaves,
-			   GetActiveSnapshot(), consumer, rows_done);
+	(void) join_feed_all(bag->sink, bag->leaves, consumer, rows_done);
 	writer_begin(bag->writer);
 	row_diff_write(bag->diff);
 	writer_end(bag->writer);

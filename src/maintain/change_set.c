@@ -51,6 +51,7 @@ struct ChangeList
 	MemoryContext context;
 	int64		count;
 	bool		unknown;
+	bool		truncated;
 	int			readers;		/* iterators: chunks must stay where they are */
 	List	   *layouts;		/* ChangeLayout *: those of its changes, the
 								 * latest first */
@@ -521,6 +522,7 @@ change_list_add_truncate(ChangeList *list)
 
 	header->layout = NULL;
 	header->kind = CHANGE_TRUNCATE;
+	list->truncated = true;
 	header->old_len = 0;
 	header->new_len = 0;
 }
@@ -535,6 +537,12 @@ void
 change_list_set_unknown(ChangeList *list)
 {
 	list->unknown = true;
+}
+
+bool
+change_list_has_truncate(const ChangeList *list)
+{
+	return list->truncated;
 }
 
 bool

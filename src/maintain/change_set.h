@@ -99,6 +99,8 @@ extern int64 change_list_count(const ChangeList *list);
 
 /* True once the relation's rows changed without being logged (see README). */
 extern void change_list_set_unknown(ChangeList *list);
+/* Was the relation truncated? */
+extern bool change_list_has_truncate(const ChangeList *list);
 extern bool change_list_is_unknown(const ChangeList *list);
 
 typedef struct ChangeIterator

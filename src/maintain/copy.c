@@ -32,6 +32,7 @@
 #include "apply.h"
 #include "base/guc.h"
 #include "group_table.h"
+#include "join_feed.h"
 #include "row_eval.h"
 #include "run.h"
 #include "signed_rows.h"
@@ -467,8 +468,7 @@ copy_fill(RowConsumer *consumer, int64 *rows_done)
 	writer_begin(copy->writer);
 	writer_delete_all(copy->writer);
 	copy->fresh = copy->filling = true;
-	feed_table(copy->sink, plan_rows(copy->sink->plan)->occurrence, copy->leaves,
-			   GetActiveSnapshot(), consumer, rows_done);
+	(void) join_feed_all(copy->sink, copy->leaves, consumer, rows_done);
 	write_rows(copy);
 	copy->fresh = copy->filling = false;
 	writer_end(copy->writer);

@@ -48,6 +48,8 @@
 
 #include "execute.h"
 #include "extreme.h"
+#include "join_feed.h"
+#include "query_nodes.h"
 #include "run.h"
 #include "source_query.h"
 
@@ -158,7 +160,7 @@ group_query_is_safe(const SinkPlan *plan)
 {
 	const RowPlan *rows = plan_rows(plan);
 
-	if (rows->quals == NIL)
+	if (rows->quals == NIL && (plan->join == NULL || plan->join->conditions == NIL))
 		return true;
 	for (int i = 0; i < plan->nkeys; i++)
 	{
@@ -270,7 +272,7 @@ plan_extreme(const SinkPlan *plan, List *quals, bool probe)
 		agg = source_query_aggregate(&rollup->aggs[i]);
 		if (!probe && agg->aggfilter == NULL)
 			agg->aggfilter = (Expr *) makeBoolConst(true, false);
-		tlist = source_query_target(tlist, (Expr *) agg);
+		tlist = query_target(tlist, (Expr *) agg);
 	}
 	return pg_plan_query(source_query(plan, quals, tlist), QUERY_NAME, 0, NULL);
 }
@@ -556,8 +558,7 @@ one_pass(Rollup *rollup)
 	pass.consumer.truncate = NULL;
 	pass.rollup = rollup;
 	rollup_each_group(rollup, begin_pass, NULL);
-	feed_table(rollup->sink, plan_rows(rollup->sink->plan)->occurrence, rollup->leaves,
-			   GetActiveSnapshot(), &pass.consumer, NULL);
+	(void) join_feed_all(rollup->sink, rollup->leaves, &pass.consumer, NULL);
 }
 
 /* A query reads the partitions of the catalogue as it is now. */
@@ -567,7 +568,9 @@ partitions_are_current(Rollup *rollup)
 	List	   *now = NIL;
 	ListCell   *lc;
 
-	if (get_rel_relkind(plan_row_source(rollup->plan)->relid) != RELKIND_PARTITIONED_TABLE)
+	/* a join has no other way */
+	if (rollup->plan->join != NULL ||
+		get_rel_relkind(plan_row_source(rollup->plan)->relid) != RELKIND_PARTITIONED_TABLE)
 		return true;
 	foreach(lc, find_all_inheritors(plan_row_source(rollup->plan)->relid, AccessShareLock, NULL))
 	{

@@ -52,7 +52,9 @@
 #include "base/process.h"
 #include "execute.h"
 #include "fill_watch.h"
+#include "join_feed.h"
 #include "key_hash.h"
+#include "query_nodes.h"
 #include "rollup_internal.h"
 #include "run.h"
 #include "source_query.h"
@@ -116,7 +118,7 @@ fill_query(const Sink *sink)
 		const KeySpec *key = &plan->keys[i];
 		SortGroupClause *clause = makeNode(SortGroupClause);
 
-		tlist = source_query_target(tlist, copyObject(key->expr));
+		tlist = query_target(tlist, copyObject(key->expr));
 		clause->tleSortGroupRef = i + 1;
 		llast_node(TargetEntry, tlist)->ressortgroupref = clause->tleSortGroupRef;
 		clause->eqop = key->eqop;
@@ -124,10 +126,10 @@ fill_query(const Sink *sink)
 		clause->hashable = key_hash_is_built_in(key->type, key->eqop);
 		groups = lappend(groups, clause);
 	}
-	tlist = source_query_target(tlist, (Expr *) source_query_aggref(F_COUNT_, INT8OID,
+	tlist = query_target(tlist, (Expr *) source_query_aggref(F_COUNT_, INT8OID,
 																   InvalidOid, NIL, NULL));
 	for (int i = 0; i < rollup->naggs; i++)
-		tlist = source_query_target(tlist, (Expr *) state_aggregate(&rollup->aggs[i]));
+		tlist = query_target(tlist, (Expr *) state_aggregate(&rollup->aggs[i]));
 
 	query = source_query(plan, lcons(fill_watch_qual(sink->relid),
 									 copyObject(rollup->rows.quals)), tlist);
@@ -325,6 +327,14 @@ rollup_adopt_rows(Rollup *rollup)
 	ExecClearTuple(writer->old_slot);
 }
 
+/* A join reads the partitions of the catalogue in any case. */
+static bool
+is_partitioned(const SinkPlan *plan)
+{
+	return plan->join == NULL &&
+		get_rel_relkind(plan_row_source(plan)->relid) == RELKIND_PARTITIONED_TABLE;
+}
+
 void
 rollup_fill(RowConsumer *consumer, int64 *rows_done)
 {
@@ -332,14 +342,12 @@ rollup_fill(RowConsumer *consumer, int64 *rows_done)
 	SinkPlan   *plan = rollup->plan;
 
 	rollup->fresh = true;
-	if (plan_rows(plan)->window == NULL && rollup->variant_keys == NULL &&
-		get_rel_relkind(plan_row_source(plan)->relid) != RELKIND_PARTITIONED_TABLE)
+	if (plan_rows(plan)->window == NULL && rollup->variant_keys == NULL && !is_partitioned(plan))
 		fill_by_query(rollup);
 	else
 	{
 		if (plan->nkeys == 0)
 			(void) rollup_get_group(rollup);
-		feed_table(rollup->sink, plan_rows(rollup->sink->plan)->occurrence, rollup->leaves,
-				   GetActiveSnapshot(), consumer, rows_done);
+		(void) join_feed_all(rollup->sink, rollup->leaves, consumer, rows_done);
 	}
 }

@@ -14,6 +14,7 @@
 #include "apply.h"
 #include "base/process.h"
 #include "group_state.h"
+#include "join_feed.h"
 #include "net_rows.h"
 #include "run.h"
 
@@ -23,6 +24,7 @@ struct Run
 	const RunMethods *methods;
 	RowConsumer *consumer;
 	RowConsumer *net;			/* collects its rows; NULL: it is fed at once */
+	RowConsumer *join;			/* the same, and joins them */
 	List	   *leaves;
 	const LeafSet **counted;	/* of each source, or NULL */
 	MemoryContext context;
@@ -70,7 +72,9 @@ run_begin(Sink *sink, List *leaves, ChangeSet *emit, bool netted)
 	run->consumer = run->methods->open(sink, run->leaves, emit);
 	run->consumer->netted = netted;
 	/* what computes rows at the snapshot has nothing to net */
-	if (netted && !run->consumer->wants_same_identity)
+	if (sink->plan->join != NULL)
+		run->join = join_feed_create(sink, run->consumer, run->leaves);
+	else if (netted && !run->consumer->wants_same_identity)
 		run->net = net_rows_create(sink, run->consumer);
 	sink_leave_sandbox(&sandbox);
 	MemoryContextSwitchTo(oldcontext);
@@ -147,6 +151,8 @@ run_fill(Run *run, int64 *rows_done)
 static RowConsumer *
 fed_consumer(const Run *run)
 {
+	if (run->join != NULL)
+		return run->join;
 	return run->net ? run->net : run->consumer;
 }
 
@@ -287,10 +293,14 @@ end_run(Run *run, bool flush, MaintainResult *result)
 	sink_enter_sandbox(run->sink, &sandbox);
 	if (flush && run->net)
 		net_rows_deliver(run->net);
+	if (flush && run->join)
+		join_feed_deliver(run->join);
 	if (flush)
 		run->methods->flush(run->consumer);
 	if (run->net)
 		net_rows_destroy(run->net);
+	if (run->join)
+		join_feed_destroy(run->join);
 	run->methods->close(run->consumer, result);
 	sink_leave_sandbox(&sandbox);
 	result->changes = run->changes;

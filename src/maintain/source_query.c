@@ -1,84 +1,38 @@
 /*-------------------------------------------------------------------------
  *
  * source_query.c
- *		Queries over the source of a plan, for PostgreSQL's planner.
+ *		Queries over the sources of a plan, for PostgreSQL's planner.
  *
- * A query is built from the plan's expressions, not from text, and neither
- * parsed nor rewritten.  Rights on the source were checked when the plan was
- * made, so the query asks for none.  Of a table that others inherit from, it
- * reads that table alone.
+ * A query is built from the plan's expressions, not from text (query_nodes.c).  A
+ * join of several sources is a subquery in place of the one source, which the
+ * planner pulls up.
  *
  *-------------------------------------------------------------------------
  */
 #include "base/freshet.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "catalog/pg_aggregate.h"
-#include "catalog/pg_class.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/clauses.h"
-#include "parser/parse_relation.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "join_query.h"
+#include "query_nodes.h"
 #include "source_query.h"
-
-static RangeTblEntry *
-make_source_rte(Oid relid)
-{
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	Relation	rel = table_open(relid, AccessShareLock);
-	TupleDesc	desc = RelationGetDescr(rel);
-
-	rte->rtekind = RTE_RELATION;
-	rte->relid = relid;
-	rte->relkind = rel->rd_rel->relkind;
-	rte->rellockmode = AccessShareLock;
-	rte->inh = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
-	rte->inFromCl = true;
-	rte->eref = makeAlias(RelationGetRelationName(rel), NIL);
-	for (int i = 0; i < desc->natts; i++)
-	{
-		char	   *name = pstrdup(NameStr(TupleDescAttr(desc, i)->attname));
-
-		rte->eref->colnames = lappend(rte->eref->colnames, makeString(name));
-	}
-	table_close(rel, NoLock);
-	return rte;
-}
 
 Query *
 source_query(const SinkPlan *plan, List *quals, List *tlist)
 {
-	Query	   *query = makeNode(Query);
-	RangeTblEntry *rte = make_source_rte(plan_row_source(plan)->relid);
-	RangeTblRef *rtr = makeNode(RangeTblRef);
+	RangeTblEntry *rte;
 
-	rtr->rtindex = 1;
-	query->commandType = CMD_SELECT;
-	query->querySource = QSRC_ORIGINAL;
-	query->canSetTag = true;
-	query->hasAggs = contain_agg_clause((Node *) tlist);
-	query->rtable = list_make1(rte);
-#if PG_VERSION_NUM >= 160000
-	/* the planner looks there for the user; no right is required */
-	(void) addRTEPermissionInfo(&query->rteperminfos, rte);
-#endif
-	query->jointree = makeFromExpr(list_make1(rtr), (Node *) make_ands_explicit(quals));
-	query->targetList = tlist;
-	return query;
-}
-
-List *
-source_query_target(List *tlist, Expr *expr)
-{
-	AttrNumber	resno = (AttrNumber) (list_length(tlist) + 1);
-
-	return lappend(tlist, makeTargetEntry(expr, resno, psprintf("c%d", resno), false));
+	if (plan->join != NULL)
+		rte = query_subquery(join_query(plan));
+	else
+		rte = query_table(plan_row_source(plan)->relid);
+	return query_select(rte, quals, tlist);
 }
 
 static Oid
@@ -108,7 +62,7 @@ source_query_aggref(Oid aggfnoid, Oid type, Oid input_collation, List *args, Exp
 	foreach(lc, args)
 	{
 		agg->aggargtypes = lappend_oid(agg->aggargtypes, exprType(lfirst(lc)));
-		agg->args = source_query_target(agg->args, lfirst(lc));
+		agg->args = query_target(agg->args, lfirst(lc));
 	}
 	agg->aggstar = args == NIL;
 	agg->aggfilter = filter;

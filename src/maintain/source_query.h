@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * source_query.h
- *		Queries over the source of a plan, for PostgreSQL's planner.
+ *		Queries over the sources of a plan, for PostgreSQL's planner.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,13 +16,10 @@
 #include "compile/plan.h"
 
 /*
- * SELECT tlist FROM source WHERE quals.  The lists become part of the query,
- * which the planner scribbles on: give it copies.
+ * SELECT tlist FROM source WHERE quals, or from the join of the sources.  The
+ * lists become part of the query, which the planner scribbles on: give it copies.
  */
 extern Query *source_query(const SinkPlan *plan, List *quals, List *tlist);
-
-/* Append an expression to a target list. */
-extern List *source_query_target(List *tlist, Expr *expr);
 
 /*
  * An aggregate; args is a List of Expr, NIL for count(*).  Expressions are

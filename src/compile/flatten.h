@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * flatten.h
+ *		Make what a query selects from part of the query.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_FLATTEN_H
+#define FRESHET_FLATTEN_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+
+/*
+ * Change the query so that Vars name entries of FROM rather than joins and
+ * groups, and so that subqueries in FROM that only select, join and filter are
+ * gone: what they read from is in FROM in their place, below a FromExpr with their
+ * conditions.  So are views that do no more.
+ *
+ * True if there were views.  Then the rights on all that the query reads have been
+ * checked, the current user's and those of the views' owners, as the executor would.
+ */
+extern bool flatten_query(Query *query);
+
+#endif							/* FRESHET_FLATTEN_H */

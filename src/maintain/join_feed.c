@@ -1,0 +1,361 @@
+/*-------------------------------------------------------------------------
+ *
+ * join_feed.c
+ *		Feed the joined rows that come and go to a consumer.
+ *
+ * Changed rows of the sources are collected, occurrence by occurrence, and only
+ * joined when the batch is whole: what came and went within it cancels before
+ * any condition sees it.  Then each occurrence that has changed makes a term
+ * (join_query.c), whose rows, with their weights, are the difference.
+ *
+ * If several occurrences have changed there are rows in it that exist in no
+ * snapshot: an old row of one with a new row of another.  They come in one term
+ * and go in another.  So the rows of all terms are netted, too, before the
+ * consumer evaluates anything.  Conditions of the join do see such pairs; if one
+ * fails on them, the sink is filled at S instead, as after any error that stays
+ * (engine/trouble.c).
+ *
+ * Only a batch that ends at its snapshot can be joined.  The engine sees to that,
+ * and to a source that was truncated, of which there are no old rows: in both
+ * cases the sink is filled.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/freshet.h"
+
+#include "executor/executor.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "base/guc.h"
+#include "base/process.h"
+#include "execute.h"
+#include "join_feed.h"
+#include "join_plans.h"
+#include "join_query.h"
+#include "row_hash.h"
+#include "signed_rows.h"
+
+#define QUERY_NAME	"freshet: joining the sources"
+
+/* The changed rows of one occurrence. */
+typedef struct FeedInput
+{
+	int			ncolumns;
+	const AttrNumber *attnos;
+	TupleDesc	desc;			/* of these columns */
+	Datum	   *values;			/* and a weight behind them */
+	bool	   *nulls;
+	SignedRows *rows;			/* NULL: none came */
+} FeedInput;
+
+typedef struct JoinFeed
+{
+	RowConsumer consumer;		/* first: it is what the feed knows */
+	RowConsumer *target;
+	Sink	   *sink;
+	const SinkPlan *plan;
+	List	   *leaves;
+	MemoryContext context;
+	MemoryContext row_context;	/* reset after each joined row */
+	FeedInput  *inputs;			/* by occurrence */
+	JoinChanges *changes;		/* the same, when they are netted */
+	int			nchanged;
+
+	/* the joined rows */
+	TupleDesc	desc;
+	SignedRows *joined;			/* NULL: they need not be netted */
+	int			nweights;		/* columns of the term behind theirs */
+} JoinFeed;
+
+/*
+ * Collecting
+ */
+
+static void
+feed_input_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
+{
+	JoinFeed   *feed = (JoinFeed *) consumer;
+	FeedInput  *input = &feed->inputs[occurrence];
+	uint32		hash;
+
+	if (input->rows == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(feed->context);
+		int			memory = freshet_work_mem / (2 * feed->plan->noccurrences);
+
+		input->rows = signed_rows_create(input->desc, 0, NULL, NULL, memory);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	for (int i = 0; i < input->ncolumns; i++)
+		input->values[i] = slot_getattr(slot, input->attnos[i], &input->nulls[i]);
+	hash = (uint32) row_hash(input->desc, 1, input->ncolumns, input->values, input->nulls);
+	signed_rows_put(input->rows, hash, sign, input->values, input->nulls);
+}
+
+static void
+feed_truncate(RowConsumer *consumer, int occurrence)
+{
+	elog(ERROR, "a source of a join was truncated");
+}
+
+static void
+create_input(JoinFeed *feed, int occurrence)
+{
+	FeedInput  *input = &feed->inputs[occurrence];
+	TupleDesc	desc = join_changes_desc(feed->plan, occurrence);
+
+	input->ncolumns = feed->plan->join->inputs[occurrence].ncolumns;
+	input->attnos = feed->plan->join->inputs[occurrence].attnos;
+	input->values = palloc0(desc->natts * sizeof(Datum));
+	input->nulls = palloc0(desc->natts * sizeof(bool));
+	input->desc = CreateTemplateTupleDesc(input->ncolumns);
+	for (int i = 1; i <= input->ncolumns; i++)
+		TupleDescCopyEntry(input->desc, i, desc, i);
+	feed->changes[occurrence].desc = desc;
+}
+
+static TupleDesc
+joined_desc(const SinkPlan *plan)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(list_length(plan->join->columns));
+	ListCell   *lc;
+
+	foreach(lc, plan->join->columns)
+	{
+		Var		   *var = lfirst_node(Var, lc);
+		AttrNumber	column = foreach_current_index(lc) + 1;
+
+		TupleDescInitEntry(desc, column, NULL, var->vartype, var->vartypmod, 0);
+		TupleDescInitEntryCollation(desc, column, var->varcollid);
+	}
+	return desc;
+}
+
+RowConsumer *
+join_feed_create(Sink *sink, RowConsumer *target, List *leaves)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet join",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	JoinFeed   *feed = palloc0(sizeof(JoinFeed));
+
+	feed->consumer.row = feed_input_row;
+	feed->consumer.truncate = feed_truncate;
+	feed->target = target;
+	feed->sink = sink;
+	feed->plan = sink->plan;
+	feed->leaves = leaves;
+	feed->context = context;
+	feed->row_context = AllocSetContextCreate(context, "freshet joined row",
+											  ALLOCSET_SMALL_SIZES);
+	feed->inputs = palloc0(feed->plan->noccurrences * sizeof(FeedInput));
+	feed->changes = palloc0(feed->plan->noccurrences * sizeof(JoinChanges));
+	for (int i = 0; i < feed->plan->noccurrences; i++)
+		create_input(feed, i);
+	feed->desc = joined_desc(feed->plan);
+	MemoryContextSwitchTo(oldcontext);
+	return &feed->consumer;
+}
+
+void
+join_feed_destroy(RowConsumer *consumer)
+{
+	JoinFeed   *feed = (JoinFeed *) consumer;
+
+	for (int i = 0; i < feed->plan->noccurrences; i++)
+	{
+		if (feed->inputs[i].rows != NULL)
+			signed_rows_destroy(feed->inputs[i].rows);
+		if (feed->changes[i].store != NULL)
+			tuplestore_end(feed->changes[i].store);
+	}
+	if (feed->joined != NULL)
+		signed_rows_destroy(feed->joined);
+	MemoryContextDelete(feed->context);
+}
+
+/*
+ * Joining
+ */
+
+/* What is left of the changes of an occurrence. */
+static void
+net_input(JoinFeed *feed, int occurrence)
+{
+	FeedInput  *input = &feed->inputs[occurrence];
+	JoinChanges *changes = &feed->changes[occurrence];
+	int64		weight;
+	Datum	   *values;
+	bool	   *nulls;
+
+	if (input->rows == NULL)
+		return;
+	signed_rows_sort(input->rows);
+	while (signed_rows_get_net(input->rows, &weight, &values, &nulls))
+	{
+		if (changes->store == NULL)
+			changes->store = tuplestore_begin_heap(true, false,
+												   freshet_work_mem /
+												   (2 * feed->plan->noccurrences));
+		memcpy(input->values, values, input->ncolumns * sizeof(Datum));
+		memcpy(input->nulls, nulls, input->ncolumns * sizeof(bool));
+		input->values[input->ncolumns] = Int64GetDatum(weight);
+		tuplestore_putvalues(changes->store, changes->desc, input->values, input->nulls);
+		changes->count++;
+	}
+	signed_rows_destroy(input->rows);
+	input->rows = NULL;
+	if (changes->store != NULL)
+		feed->nchanged++;
+}
+
+/* To the target, as often as it came or went. */
+static void
+deliver_row(JoinFeed *feed, TupleTableSlot *slot, int64 weight)
+{
+	int			sign = weight > 0 ? 1 : -1;
+
+	for (int64 i = 0; i != weight; i += sign)
+		feed->target->row(feed->target, 0, slot, sign);
+}
+
+static void
+keep_row(JoinFeed *feed, TupleTableSlot *slot, int64 weight)
+{
+	int			sign = weight > 0 ? 1 : -1;
+	uint32		hash = (uint32) row_hash(feed->desc, 1, feed->desc->natts, slot->tts_values,
+										 slot->tts_isnull);
+
+	for (int64 i = 0; i != weight; i += sign)
+		signed_rows_put(feed->joined, hash, sign, slot->tts_values, slot->tts_isnull);
+}
+
+/* A row of a term. */
+static void
+take_row(TupleTableSlot *slot, void *arg)
+{
+	JoinFeed   *feed = arg;
+	MemoryContext oldcontext = MemoryContextSwitchTo(feed->row_context);
+	int64		weight = 1;
+
+	slot_getallattrs(slot);
+	for (int i = 0; i < feed->nweights; i++)
+		weight *= DatumGetInt64(slot->tts_values[feed->desc->natts + i]);
+	if (feed->joined != NULL)
+		keep_row(feed, slot, weight);
+	else
+		deliver_row(feed, slot, weight);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextReset(feed->row_context);
+}
+
+static void
+run_term(JoinFeed *feed, int occurrence, QueryEnvironment *env)
+{
+	Sink	   *sink = feed->sink;
+	PlannedStmt *stmt;
+
+	if (sink->run_cache == NULL)
+		sink->run_cache = join_plans_create(sink->context);
+	stmt = join_plans_get(sink->run_cache, feed->plan, feed->changes, occurrence,
+						  &feed->nweights);
+	execute_plan(stmt, QUERY_NAME, NULL, env, take_row, feed);
+}
+
+static void
+deliver_joined(JoinFeed *feed)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(feed->desc, &TTSOpsVirtual);
+	int64		weight;
+	Datum	   *values;
+	bool	   *nulls;
+
+	signed_rows_sort(feed->joined);
+	while (signed_rows_get_net(feed->joined, &weight, &values, &nulls))
+	{
+		ExecClearTuple(slot);
+		memcpy(slot->tts_values, values, feed->desc->natts * sizeof(Datum));
+		memcpy(slot->tts_isnull, nulls, feed->desc->natts * sizeof(bool));
+		deliver_row(feed, ExecStoreVirtualTuple(slot), weight);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+void
+join_feed_deliver(RowConsumer *consumer)
+{
+	JoinFeed   *feed = (JoinFeed *) consumer;
+	MemoryContext oldcontext = MemoryContextSwitchTo(feed->context);
+	QueryEnvironment *env;
+
+	for (int i = 0; i < feed->plan->noccurrences; i++)
+		net_input(feed, i);
+	if (feed->nchanged > 0)
+	{
+		feed_check_sources(feed->sink, feed->leaves);
+		env = join_term_environment(feed->plan, feed->changes);
+		if (feed->nchanged > 1)
+			feed->joined = signed_rows_create(feed->desc, 0, NULL, NULL, freshet_work_mem / 2);
+		for (int i = 0; i < feed->plan->noccurrences; i++)
+		{
+			if (feed->changes[i].store != NULL)
+				run_term(feed, i, env);
+		}
+		if (feed->joined != NULL)
+			deliver_joined(feed);
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * All rows
+ */
+
+typedef struct WholeFeed
+{
+	RowConsumer *consumer;
+	MemoryContext row_context;
+	int64		count;
+	int64	   *rows_done;
+} WholeFeed;
+
+static void
+take_whole_row(TupleTableSlot *slot, void *arg)
+{
+	WholeFeed  *feed = arg;
+	MemoryContext oldcontext = MemoryContextSwitchTo(feed->row_context);
+
+	feed->consumer->row(feed->consumer, 0, slot, 1);
+	if ((++feed->count & 1023) == 0 && feed->rows_done != NULL)
+		*feed->rows_done += 1024;
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextReset(feed->row_context);
+}
+
+int64
+join_feed_all(const Sink *sink, List *leaves, RowConsumer *consumer, int64 *rows_done)
+{
+	WholeFeed	feed = {.consumer = consumer,.rows_done = rows_done};
+	MemoryContext context;
+	MemoryContext oldcontext;
+	PlannedStmt *stmt;
+
+	if (sink->plan->join == NULL)
+		return feed_table(sink, plan_rows(sink->plan)->occurrence, leaves, GetActiveSnapshot(),
+						  consumer, rows_done);
+
+	feed_check_sources(sink, leaves);
+	context = AllocSetContextCreate(CurrentMemoryContext, "freshet join", ALLOCSET_DEFAULT_SIZES);
+	oldcontext = MemoryContextSwitchTo(context);
+	feed.row_context = AllocSetContextCreate(context, "freshet joined row",
+											 ALLOCSET_SMALL_SIZES);
+	stmt = pg_plan_query(join_query(sink->plan), QUERY_NAME, 0, NULL);
+	execute_plan(stmt, QUERY_NAME, NULL, NULL, take_whole_row, &feed);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+	return feed.count;
+}

@@ -1,0 +1,294 @@
+/*-------------------------------------------------------------------------
+ *
+ * join_query.c
+ *		Queries over a plan's join: at the snapshot, and by what has changed.
+ *
+ * Let A, B, ... be the occurrences, D their differences, 0 the time of the last
+ * batch and 1 that of this one's snapshot S.  Then
+ *
+ *		A1 x B1 x C1 - A0 x B0 x C0 =
+ *			DA x B1 x C1  +  A0 x DB x C1  +  A0 x B0 x DC
+ *
+ * for any conditions, one term for each occurrence that has changed.  Only S can
+ * be read; but a table as it was is the table as it is without its difference,
+ * so A0 is A1 UNION ALL -DA.  Rows have weights: 1 in a table, the number of
+ * times that it came more than it went in a difference.  The weight of a joined
+ * row is the product of those of its parts.
+ *
+ * Each occurrence is a subquery with the columns of the join's input, which the
+ * planner pulls up: UNION ALL, too, so that indexes of the table serve both.
+ * Differences are ephemeral named relations, as transition tables of triggers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/freshet.h"
+
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+#include "join_query.h"
+#include "query_nodes.h"
+
+/* How an occurrence takes part in a query. */
+typedef enum JoinSide
+{
+	SIDE_NEW,					/* its rows at the snapshot */
+	SIDE_OLD,					/* its rows before the batch, if it has changed */
+	SIDE_CHANGES				/* the difference */
+} JoinSide;
+
+static char *
+changes_name(int occurrence)
+{
+	return psprintf("freshet_changes_%d", occurrence + 1);
+}
+
+TupleDesc
+join_changes_desc(const SinkPlan *plan, int occurrence)
+{
+	const JoinInput *input = &plan->join->inputs[occurrence];
+	Oid			relid = plan_source_of(plan, occurrence)->relid;
+	TupleDesc	desc = CreateTemplateTupleDesc(input->ncolumns + 1);
+	AttrNumber	column = 1;
+
+	for (; column <= input->ncolumns; column++)
+	{
+		Oid			type;
+		int32		typmod;
+		Oid			collation;
+
+		get_atttypetypmodcoll(relid, input->attnos[column - 1], &type, &typmod, &collation);
+		TupleDescInitEntry(desc, column, NULL, type, typmod, 0);
+		TupleDescInitEntryCollation(desc, column, collation);
+	}
+	TupleDescInitEntry(desc, column, "weight", INT8OID, -1, 0);
+	return desc;
+}
+
+static Expr *
+weight_of_one(void)
+{
+	return (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(1), false,
+							  FLOAT8PASSBYVAL);
+}
+
+/* A column of the changes, or of a query that has the same columns. */
+static Var *
+changes_var(const JoinChanges *changes, int varno, AttrNumber column)
+{
+	Form_pg_attribute att = TupleDescAttr(changes->desc, column - 1);
+
+	return makeVar(varno, column, att->atttypid, att->atttypmod, att->attcollation, 0);
+}
+
+/* The rows at the snapshot. */
+static Query *
+table_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence)
+{
+	List	   *tlist = NIL;
+	AttrNumber	column = 1;
+
+	for (; column < changes->desc->natts; column++)
+	{
+		Var		   *var = changes_var(changes, 1, column);
+
+		var->varattno = plan->join->inputs[occurrence].attnos[column - 1];
+		tlist = query_target(tlist, (Expr *) var);
+	}
+	tlist = query_target(tlist, weight_of_one());
+	return query_select(query_table(plan_source_of(plan, occurrence)->relid), NIL,
+							 tlist);
+}
+
+static RangeTblEntry *
+changes_entry(const JoinChanges *changes, int occurrence)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+	rte->rtekind = RTE_NAMEDTUPLESTORE;
+	rte->enrname = changes_name(occurrence);
+	rte->enrtuples = changes->count;
+	rte->inFromCl = true;
+	rte->eref = makeAlias(rte->enrname, NIL);
+	for (int i = 0; i < changes->desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(changes->desc, i);
+
+		rte->coltypes = lappend_oid(rte->coltypes, att->atttypid);
+		rte->coltypmods = lappend_int(rte->coltypmods, att->atttypmod);
+		rte->colcollations = lappend_oid(rte->colcollations, att->attcollation);
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(psprintf("c%d", i + 1)));
+	}
+	return rte;
+}
+
+/* The difference, or what takes it away. */
+static Query *
+changes_side(const JoinChanges *changes, int occurrence, bool negated)
+{
+	List	   *tlist = NIL;
+
+	for (AttrNumber column = 1; column <= changes->desc->natts; column++)
+	{
+		Expr	   *expr = (Expr *) changes_var(changes, 1, column);
+
+		if (negated && column == changes->desc->natts)
+			expr = (Expr *) makeFuncExpr(F_INT8UM, INT8OID, list_make1(expr), InvalidOid,
+										 InvalidOid, COERCE_EXPLICIT_CALL);
+		tlist = query_target(tlist, expr);
+	}
+	return query_select(changes_entry(changes, occurrence), NIL, tlist);
+}
+
+static Node *
+make_reference(int rti)
+{
+	RangeTblRef *rtr = makeNode(RangeTblRef);
+
+	rtr->rtindex = rti;
+	return (Node *) rtr;
+}
+
+/* The rows before the batch. */
+static Query *
+old_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence)
+{
+	Query	   *query = makeNode(Query);
+	SetOperationStmt *op = makeNode(SetOperationStmt);
+	Query	   *now = table_side(plan, changes, occurrence);
+	Query	   *change = changes_side(changes, occurrence, true);
+
+	op->op = SETOP_UNION;
+	op->all = true;
+	op->larg = make_reference(1);
+	op->rarg = make_reference(2);
+	for (AttrNumber column = 1; column <= changes->desc->natts; column++)
+	{
+		Var		   *var = changes_var(changes, 1, column);
+
+		op->colTypes = lappend_oid(op->colTypes, var->vartype);
+		op->colTypmods = lappend_int(op->colTypmods, var->vartypmod);
+		op->colCollations = lappend_oid(op->colCollations, var->varcollid);
+		query->targetList = query_target(query->targetList, (Expr *) var);
+	}
+
+	query->commandType = CMD_SELECT;
+	query->querySource = QSRC_ORIGINAL;
+	query->canSetTag = true;
+	query->rtable = list_make2(query_subquery(now), query_subquery(change));
+	query->jointree = makeFromExpr(NIL, NULL);
+	query->setOperations = (Node *) op;
+	return query;
+}
+
+static Query *
+make_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence, JoinSide side)
+{
+	switch (side)
+	{
+		case SIDE_CHANGES:
+			return changes_side(changes, occurrence, false);
+		case SIDE_OLD:
+			return old_side(plan, changes, occurrence);
+		case SIDE_NEW:
+			return table_side(plan, changes, occurrence);
+	}
+	pg_unreachable();
+}
+
+/* The join of these sides; tlist is over them. */
+static Query *
+join_sides(const SinkPlan *plan, List *sides, List *tlist)
+{
+	Query	   *query = makeNode(Query);
+	List	   *references = NIL;
+	ListCell   *lc;
+
+	query->commandType = CMD_SELECT;
+	query->querySource = QSRC_ORIGINAL;
+	query->canSetTag = true;
+	query->targetList = tlist;
+	foreach(lc, sides)
+	{
+		query->rtable = lappend(query->rtable, query_subquery(lfirst(lc)));
+		references = lappend(references, make_reference(list_length(query->rtable)));
+	}
+	query->jointree =
+		makeFromExpr(references,
+					 (Node *) make_ands_explicit(copyObject(plan->join->conditions)));
+	return query;
+}
+
+static List *
+joined_columns(const SinkPlan *plan)
+{
+	List	   *tlist = NIL;
+	ListCell   *lc;
+
+	foreach(lc, plan->join->columns)
+		tlist = query_target(tlist, copyObject(lfirst(lc)));
+	return tlist;
+}
+
+Query *
+join_query(const SinkPlan *plan)
+{
+	List	   *sides = NIL;
+
+	for (int i = 0; i < plan->noccurrences; i++)
+	{
+		JoinChanges none = {.desc = join_changes_desc(plan, i)};
+
+		sides = lappend(sides, make_side(plan, &none, i, SIDE_NEW));
+	}
+	return join_sides(plan, sides, joined_columns(plan));
+}
+
+Query *
+join_term_query(const SinkPlan *plan, const JoinChanges *changes, int changed, int *nweights)
+{
+	List	   *tlist = joined_columns(plan);
+	List	   *sides = NIL;
+
+	*nweights = 0;
+	for (int i = 0; i < plan->noccurrences; i++)
+	{
+		JoinSide	side = SIDE_NEW;
+
+		if (i <= changed && changes[i].store != NULL)
+		{
+			side = i == changed ? SIDE_CHANGES : SIDE_OLD;
+			tlist = query_target(tlist, (Expr *) changes_var(&changes[i], i + 1,
+																   changes[i].desc->natts));
+			(*nweights)++;
+		}
+		sides = lappend(sides, make_side(plan, &changes[i], i, side));
+	}
+	return join_sides(plan, sides, tlist);
+}
+
+QueryEnvironment *
+join_term_environment(const SinkPlan *plan, const JoinChanges *changes)
+{
+	QueryEnvironment *env = create_queryEnv();
+
+	for (int i = 0; i < plan->noccurrences; i++)
+	{
+		EphemeralNamedRelation enr;
+
+		if (changes[i].store == NULL)
+			continue;
+		enr = palloc0(sizeof(EphemeralNamedRelationData));
+		enr->md.name = changes_name(i);
+		enr->md.reliddesc = InvalidOid;
+		enr->md.tupdesc = changes[i].desc;
+		enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+		enr->md.enrtuples = changes[i].count;
+		enr->reldata = changes[i].store;
+		register_ENR(env, enr);
+	}
+	return env;
+}

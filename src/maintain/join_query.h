@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * join_query.h
+ *		Queries over a plan's join: at the snapshot, and by what has changed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FRESHET_JOIN_QUERY_H
+#define FRESHET_JOIN_QUERY_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+#include "utils/queryenvironment.h"
+#include "utils/tuplestore.h"
+
+#include "compile/plan.h"
+
+/*
+ * The difference that a batch makes to the rows of an occurrence, netted: the
+ * columns of its input, then, as int8, how often the row came more than it went.
+ */
+typedef struct JoinChanges
+{
+	TupleDesc	desc;
+	Tuplestorestate *store;		/* made for random access; NULL: none */
+	int64		count;			/* of rows */
+} JoinChanges;
+
+/* That description of an occurrence. */
+extern TupleDesc join_changes_desc(const SinkPlan *plan, int occurrence);
+
+/* SELECT the columns of the joined row FROM the sources WHERE the conditions. */
+extern Query *join_query(const SinkPlan *plan);
+
+/*
+ * The term of the join's difference that the changes of one occurrence make:
+ * these, joined with the occurrences before it as they were and those after it
+ * as they are.  After the columns of the joined row come nweights factors of how
+ * often it came.
+ */
+extern Query *join_term_query(const SinkPlan *plan, const JoinChanges *changes, int changed,
+							  int *nweights);
+
+/* What that query reads the changes from. */
+extern QueryEnvironment *join_term_environment(const SinkPlan *plan, const JoinChanges *changes);
+
+#endif							/* FRESHET_JOIN_QUERY_H */
