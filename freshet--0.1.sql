@@ -301,10 +301,18 @@ CREATE AGGREGATE freshet.accum_state(anyelement, integer)
 COMMENT ON AGGREGATE freshet.accum_state(anyelement, integer) IS
 'internal: state of the sum or average of a sink; the integer is its kind';
 
+CREATE FUNCTION freshet.fill_watch_support(internal)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'freshet_fill_watch_support'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.fill_watch_support(internal) IS
+'internal: tells the planner that fill_watch() is true of every row';
+
+-- not STRICT: it is called for each row
 CREATE FUNCTION freshet.fill_watch(sink oid)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'freshet_fill_watch'
-LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 0.0001;
+LANGUAGE C VOLATILE PARALLEL SAFE COST 0.0001 SUPPORT freshet.fill_watch_support;
 COMMENT ON FUNCTION freshet.fill_watch(oid) IS
 'internal: true, and counts a row that is read while a sink is filled';
 

@@ -6,8 +6,8 @@
  * A query that groups a large table runs long before it yields its first row.
  * Meanwhile somebody wants to see how far it is, and a command on the database
  * may want the process gone, of which the executor knows nothing.  So the
- * query calls a function of ours for each row: "freshet.fill_watch(sink) IS NOT
- * NULL", which the planner believes of nearly all rows, stands in its WHERE.
+ * query calls a function of ours for each row, freshet.fill_watch(sink) in its
+ * WHERE, of which a support function tells the planner that it is always true.
  * It is the cheapest of the conditions, and so the first of them; and it is
  * volatile, so that it is neither folded nor moved out of the scan.  Whatever
  * node scans the source, it is called there: in parallel workers, too, whose
@@ -27,6 +27,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/supportnodes.h"
 #include "storage/proc.h"
 #include "storage/spin.h"
 #include "utils/builtins.h"
@@ -36,6 +37,7 @@
 #include "fill_watch.h"
 
 PG_FUNCTION_INFO_V1(freshet_fill_watch);
+PG_FUNCTION_INFO_V1(freshet_fill_watch_support);
 
 /* Rows that are counted at a time. */
 #define WATCH_ROWS	1024
@@ -51,15 +53,11 @@ fill_watch_qual(Oid sink)
 																			  false)));
 	Const	   *arg = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(sink),
 								false, true);
-	NullTest   *test = makeNode(NullTest);
 
 	if (!OidIsValid(function))
 		elog(ERROR, "function freshet.fill_watch does not exist");
-	test->arg = (Expr *) makeFuncExpr(function, BOOLOID, list_make1(arg), InvalidOid, InvalidOid,
-									  COERCE_EXPLICIT_CALL);
-	test->nulltesttype = IS_NOT_NULL;
-	test->location = -1;
-	return (Expr *) test;
+	return (Expr *) makeFuncExpr(function, BOOLOID, list_make1(arg), InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
 }
 
 /* The slot of the worker or filler that this process is, or helps; or NULL. */
@@ -99,7 +97,18 @@ freshet_fill_watch(PG_FUNCTION_ARGS)
 {
 	static uint32 rows = 0;
 
-	if (unlikely(++rows % WATCH_ROWS == 0))
+	if (unlikely(++rows % WATCH_ROWS == 0) && !PG_ARGISNULL(0))
 		count_filling_rows(PG_GETARG_OID(0), WATCH_ROWS);
 	PG_RETURN_BOOL(true);
+}
+
+Datum
+freshet_fill_watch_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (!IsA(request, SupportRequestSelectivity))
+		PG_RETURN_POINTER(NULL);
+	((SupportRequestSelectivity *) request)->selectivity = 1.0;
+	PG_RETURN_POINTER(request);
 }
