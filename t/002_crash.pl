@@ -123,9 +123,8 @@ sub persistent_pgbench
 		push @files, "-f $file\@$weight";
 	}
 	my $connstr = $node->connstr('postgres');
-	my $loop = "while [ ! -e $stop ]; do pgbench -n -c $clients -T 2 --max-tries 100 @files @options "
-	  . "\"$connstr\"; sleep 0.1; done; true";
-	return FreshetTest::start_command($name, [ 'sh', '-c', $loop ]);
+	return start_loop($name, $stop,
+		"pgbench -n -c $clients -T 2 --max-tries 100 @files @options \"$connstr\"; sleep 0.1");
 }
 
 # As fast as they can, they would decide how large the tables are in the end.

@@ -69,9 +69,8 @@ sub writers
 	my $file = PostgreSQL::Test::Utils::tempdir() . '/script.sql';
 	PostgreSQL::Test::Utils::append_to_file($file, $script);
 	my $connstr = $node->connstr('postgres');
-	return FreshetTest::start_command($name,
-		[ 'sh', '-c', "while [ ! -e $stop ]; do pgbench -n -c $clients -T 1 -R 400 --max-tries 1000 "
-			  . "-f $file \"$connstr\" || exit 1; done" ]);
+	return start_loop($name, $stop,
+		"pgbench -n -c $clients -T 1 -R 400 --max-tries 1000 -f $file \"$connstr\" || exit 1");
 }
 my @background = (writers('writers', 3, $write), writers('writers of partitions', 2, $write_parts));
 

@@ -77,9 +77,8 @@ sub writers
 	my ($name, $clients, $rate, $script) = @_;
 	PostgreSQL::Test::Utils::append_to_file("$dir/$name.sql", $script);
 	my $connstr = $node->connstr('postgres');
-	return FreshetTest::start_command($name,
-		[ 'sh', '-c', "while [ ! -e $stop ]; do pgbench -n -c $clients -T 1 -R $rate --max-tries 100 "
-			  . "-f $dir/$name.sql \"$connstr\"; sleep 0.05; done; true" ]);
+	return start_loop($name, $stop,
+		"pgbench -n -c $clients -T 1 -R $rate --max-tries 100 -f $dir/$name.sql \"$connstr\"; sleep 0.05");
 }
 my @background = (writers('writers', 4, 400, $write), writers('late', 2, 4, $late));
 

@@ -494,9 +494,8 @@ UPDATE orders SET user_id = :u, price = price + 1 WHERE id = :i;
 DELETE FROM orders WHERE id = :i + 7;
 });
 # comes again when the server is back
-my $writer = FreshetTest::start_command('writer', [ 'sh', '-c',
-	"while [ ! -e $stop ]; do pgbench -n -c 3 -R 150 -T 2 --max-tries 100 -f $write "
-	  . "'$connstr'; sleep 0.1; done; true" ]);
+my $writer = start_loop('writer', $stop,
+	"pgbench -n -c 3 -R 150 -T 2 --max-tries 100 -f $write '$connstr'; sleep 0.1");
 
 # killed in the midst of it
 my $tail = start_tail('killed', @follow);

@@ -276,9 +276,8 @@ sub writers
 	}
 	my $limit = $rate ? "-R $rate" : '';
 	my $connstr = $node->connstr('postgres');
-	return FreshetTest::start_command($name,
-		[ 'sh', '-c', "d=\$(dirname $stop); while [ -d \$d ] && [ ! -e $stop ]; do pgbench -n -c $clients -T 1 $limit --max-tries 100 "
-			  . "@files \"$connstr\"; sleep 0.05; done; true" ]);
+	return start_loop($name, $stop,
+		"pgbench -n -c $clients -T 1 $limit --max-tries 100 @files \"$connstr\"; sleep 0.05");
 }
 
 sub all_writers

@@ -38,6 +38,7 @@ our @EXPORT = qw(
   server_knows_setting
   start_background_sql
   start_checker
+  start_loop
   start_pgbench
   verify_all
   wait_for_freshet
@@ -296,6 +297,15 @@ sub start_command
 	# files, not pipes, which would have to be emptied meanwhile
 	$bg{harness} = IPC::Run::start($cmd, '<', '/dev/null', '>', "$dir/out", '2>', "$dir/err");
 	return \%bg;
+}
+
+# Run a shell command over and over, until the file $stop is there: writers that
+# come again when the server is back.  It ends with the test, too, however that ends.
+sub start_loop
+{
+	my ($name, $stop, $command) = @_;
+	return start_command($name,
+		[ 'sh', '-c', "while [ ! -e $stop ] && kill -0 $$ 2>/dev/null; do $command; done; true" ]);
 }
 
 # Start psql on a script; one session each call.
