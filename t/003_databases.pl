@@ -245,12 +245,26 @@ foreach my $db (@many)
 		CREATE TABLE src (id serial PRIMARY KEY, k int, v int);
 		SELECT freshet.create_sink('total', 'SELECT count(*) AS count FROM src')});
 }
-like($err, qr/freshet\.max_workers/, 'one database too many is told so');
+like($err, qr/no freshet worker is left/, 'one database too many is told so');
+like($err, qr/HINT: .*freshet\.max_workers/, 'and what to do');
+is($node->safe_psql('many4', q{SELECT to_regclass('total') IS NULL AND (SELECT count(*) = 0 FROM freshet.sink)}),
+	't', 'its sink is not made');
 is_alive($_, "the other, $_") foreach qw(postgres many1 many3);
+
+# The place of a database without sinks is another's to take.
+$node->safe_psql('many2', q{SELECT freshet.drop_sink('total')});
+ok($node->poll_query_until('postgres',
+		q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'freshet worker' AND datname = 'many2'}),
+	'the worker of a database ends with its last sink');
+$node->safe_psql('many4', q{SELECT freshet.create_sink('total', 'SELECT count(*) AS count FROM src')});
+is_alive('many4', 'the next database takes its place');
+($ret, $out, $err) = $node->psql('many2', q{SELECT freshet.create_sink('total', 'SELECT count(*) AS count FROM src')});
+like($err, qr/no freshet worker is left/, 'which is gone for the first');
 $node->append_conf('postgresql.conf', 'freshet.max_workers = 5');
 $node->restart;
-is_alive('many4', 'and has a worker with a higher limit');
-is_alive('many1', 'as the others have');
+$node->safe_psql('many2', q{SELECT freshet.create_sink('total', 'SELECT count(*) AS count FROM src')});
+is_alive('many2', 'until the limit is higher');
+is_alive($_, 'as the others are') foreach qw(many1 many4);
 
 # ---------------------------------------------------------------------------
 # wait()

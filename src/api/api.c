@@ -45,6 +45,7 @@
 
 #include "api.h"
 #include "base/announce.h"
+#include "base/guc.h"
 #include "base/names.h"
 #include "catalog/sink_catalog.h"
 #include "compile/analyze.h"
@@ -97,6 +98,14 @@ api_ensure_origin(void)
 	char		name[NAMEDATALEN];
 	bool		created = false;
 
+	if (shmem_ensure_slot(MyDatabaseId) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("no freshet worker is left for this database"),
+				 errdetail("There are sinks in freshet.max_workers (%d) other databases.",
+						   freshet_max_workers),
+				 errhint("Drop the sinks of one of them, or raise freshet.max_workers and restart "
+						 "the server.")));
 	freshet_object_name(MyDatabaseId, name);
 	if (replorigin_by_name(name, true) == InvalidRepOriginId)
 	{

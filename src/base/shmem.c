@@ -6,8 +6,10 @@
  * An array of slots, one for each database that has a worker or a session
  * waiting for one.  A slot's database is changed under the LWLock; its other
  * fields are protected by its spinlock.  Pointers to slots stay valid for
- * ever, but a slot may be given to another database once its own is dropped:
- * no session of that database exists then.
+ * ever, but a slot may be given to another database: when its own is dropped, and
+ * no session of that database exists, or when there is no other slot and its own
+ * has no sinks and no worker any more.  Sessions look for theirs again while
+ * they wait.
  *
  *-------------------------------------------------------------------------
  */
@@ -144,6 +146,21 @@ reset_slot(WorkerSlot *slot)
 	SpinLockRelease(&slot->mutex);
 }
 
+/* One that nobody has use for, though its database is there; or NULL. */
+static WorkerSlot *
+search_unused_slot(void)
+{
+	for (int i = 0; i < FreshetState->nslots; i++)
+	{
+		WorkerSlot *slot = &FreshetState->slots[i];
+
+		if (!slot->wanted && !slot->stop && slot->pid == 0 &&
+			slot->verify_phase == VERIFY_NONE && slot->fill_task == FILL_TASK_NONE)
+			return slot;
+	}
+	return NULL;
+}
+
 WorkerSlot *
 shmem_ensure_slot(Oid dboid)
 {
@@ -157,6 +174,8 @@ shmem_ensure_slot(Oid dboid)
 	if (slot == NULL)
 	{
 		slot = search_slots(InvalidOid);
+		if (slot == NULL)
+			slot = search_unused_slot();
 		if (slot != NULL)
 		{
 			reset_slot(slot);
