@@ -267,6 +267,25 @@ is_alive('many2', 'until the limit is higher');
 is_alive($_, 'as the others are') foreach qw(many1 many4);
 
 # ---------------------------------------------------------------------------
+# What an administrator sets for the sessions of a database is not for its worker.
+# ---------------------------------------------------------------------------
+
+$node->safe_psql('postgres', q{
+	CREATE ROLE app;
+	ALTER DATABASE many1 SET role = app;
+	ALTER DATABASE many1 SET default_transaction_read_only = on;
+	ALTER DATABASE many4 ALLOW_CONNECTIONS false});
+$node->restart;
+ok( $node->poll_query_until('postgres', q{
+		SELECT count(*) = 1 FROM pg_replication_slots WHERE database = 'many4' AND active}),
+	'the log of a database that is closed to sessions is read');
+$node->safe_psql('postgres', q{
+	ALTER DATABASE many1 RESET role;
+	ALTER DATABASE many1 RESET default_transaction_read_only;
+	ALTER DATABASE many4 ALLOW_CONNECTIONS true});
+is_alive($_, 'whatever is set for the sessions of a database') foreach qw(many1 many4);
+
+# ---------------------------------------------------------------------------
 # wait()
 # ---------------------------------------------------------------------------
 

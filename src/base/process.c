@@ -148,6 +148,8 @@ void
 process_set_session(void)
 {
 	static const char *const settings[][2] = {
+		/* ALTER DATABASE ... SET role is for those who log in */
+		{"role", "none"},
 		/* maintenance runs short queries: compiling them would take longer */
 		{"jit", "off"},
 		{"search_path", "pg_catalog, pg_temp"},

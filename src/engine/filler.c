@@ -260,7 +260,8 @@ freshet_filler_main(Datum main_arg)
 	if (MyWorkerSlot == NULL)
 		proc_exit(0);
 	process_worker_pid = MyWorkerSlot->fill_owner;
-	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(main_arg), InvalidOid, 0);
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(main_arg), InvalidOid,
+											  BGWORKER_BYPASS_ALLOWCONN);
 	process_set_session();
 
 	/* its rows are dropped by the decoder, which has no use for them */

@@ -462,7 +462,8 @@ freshet_worker_main(Datum main_arg)
 	process_worker_pid = MyProcPid;
 	if (!take_worker_slot(dboid))
 		proc_exit(0);
-	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	/* one that is closed to sessions goes on being maintained, or its slot would keep the log */
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
 
 	context = AllocSetContextCreate(TopMemoryContext, "freshet worker", ALLOCSET_DEFAULT_SIZES);
 	process_set_session();
