@@ -97,6 +97,7 @@ static int	unused_layouts = 0;
 #define SWEEP_LAYOUTS	16
 
 static List *all_sets = NIL;
+static List *unclosed_files = NIL;	/* BufFile * */
 static uint64 last_serial = 0;
 static Size memory_used = 0;
 
@@ -119,6 +120,42 @@ free_chunk(Chunk *chunk)
 		pool[npool++] = chunk->data;
 	else
 		pfree(chunk->data);
+}
+
+/*
+ * Closing writes what is still in memory, and on a full disk that fails.  It is
+ * called by the handler of such an error, which must not raise another; so the
+ * file waits until others have been closed.
+ */
+static void
+close_file(BufFile *file)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		BufFileClose(file);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(TopMemoryContext);
+		FlushErrorState();
+		unclosed_files = lappend(unclosed_files, file);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static void
+close_left_files(void)
+{
+	List	   *files = unclosed_files;
+	ListCell   *lc;
+
+	unclosed_files = NIL;
+	foreach(lc, files)
+		close_file(lfirst(lc));
+	list_free(files);
 }
 
 ChangeSet *
@@ -153,7 +190,7 @@ change_set_destroy(ChangeSet *set)
 		for (int i = 0; i < list->nchunks; i++)
 			free_chunk(&list->chunks[i]);
 		if (list->file != NULL)
-			BufFileClose(list->file);
+			close_file(list->file);
 	}
 	MemoryContextDelete(set->context);
 }
@@ -183,6 +220,7 @@ change_set_destroy_all(void)
 {
 	while (all_sets != NIL)
 		change_set_destroy(linitial(all_sets));
+	close_left_files();
 	memory_used = 0;
 	if (layout_context != NULL)
 		MemoryContextDelete(layout_context);
@@ -373,7 +411,8 @@ change_sets_get_lists(List *sets, Oid relid)
 static void
 spill_list(ChangeList *list)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(list->context);
+	/* the file may outlive the list: see close_file() */
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
 
 	if (list->file == NULL)
 		list->file = BufFileCreateTemp(true);
@@ -389,9 +428,12 @@ spill_list(ChangeList *list)
 		BufFileWrite(list->file, &chunk->used, sizeof(chunk->used));
 		BufFileWrite(list->file, chunk->data, chunk->used);
 		list->max_file_chunk = Max(list->max_file_chunk, chunk->used);
-		free_chunk(chunk);
 	}
 	BufFileTell(list->file, &list->end_fileno, &list->end_offset);
+
+	/* not before: the disk may be full, and then they are still the list's */
+	for (int i = 0; i < list->nchunks; i++)
+		free_chunk(&list->chunks[i]);
 
 	list->nfile_chunks += list->nchunks;
 	list->spilled += list->memory;
