@@ -174,20 +174,30 @@ is_exact('log beyond freshet.max_wal_lag');
 
 sub write_log
 {
-	my ($sql) = @_;
 	$node->safe_psql('postgres',
 		q{INSERT INTO other SELECT repeat('x', 2000) FROM generate_series(1, 4000)});
-	$node->safe_psql('postgres', $sql // 'INSERT INTO src (k, v) VALUES (8, 8)');
-	sleep(0.5);
+	$node->safe_psql('postgres', 'INSERT INTO src (k, v) VALUES (8, 8)');
+	sleep(0.1);
 }
 
+# The worker keeps up, unless it is held up.
 sub write_log_until
 {
-	my ($done) = @_;
+	my ($done, $held_up) = @_;
 	my $end = time() + $FreshetTest::timeout;
-	write_log() while !$done->() && time() < $end;
+	until ($done->() || time() >= $end)
+	{
+		write_log();
+		wait_for_freshet($node) unless $held_up;
+	}
 	return $done->();
 }
+
+# From here on more than the worker leaves unconfirmed for a moment.
+$node->append_conf('postgresql.conf', 'freshet.max_wal_lag = 64MB');
+$node->reload;
+wait_for_freshet($node);
+$offset = -s $node->logfile;
 
 # One that is prepared, or runs in another database, is not for this one to wait for.
 $node->safe_psql('elsewhere', q{BEGIN; CREATE TABLE late (); PREPARE TRANSACTION 'elsewhere'});
@@ -216,7 +226,7 @@ $long->quit;
 # What the worker cannot apply is.
 my $locker = $node->background_psql('postgres');
 $locker->query_safe('BEGIN; LOCK a_groups');
-ok( write_log_until(sub { log_says($node, qr/WARNING: .*gives up its replication slot/, $offset) }),
+ok( write_log_until(sub { log_says($node, qr/WARNING: .*gives up its replication slot/, $offset) }, 1),
 	'the slot is given up when the worker is held up, with a warning');
 ok(log_says($node, qr/HINT: .*freshet\.max_wal_lag/, $offset), 'that names the setting');
 $locker->query_safe('COMMIT');
