@@ -177,7 +177,6 @@ sub write_log
 	$node->safe_psql('postgres',
 		q{INSERT INTO other SELECT repeat('x', 2000) FROM generate_series(1, 4000)});
 	$node->safe_psql('postgres', 'INSERT INTO src (k, v) VALUES (8, 8)');
-	sleep(0.1);
 }
 
 # The worker keeps up, unless it is held up.

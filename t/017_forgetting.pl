@@ -8,7 +8,6 @@ use lib $FindBin::RealBin;
 use FreshetTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes ();
 
 my $node = new_freshet_node('forgetting', autovacuum => 'off', 'freshet.batch_interval' => '1ms');
 
@@ -28,13 +27,8 @@ sub memory_of_relations
 	$node->safe_psql('postgres', "SELECT pg_log_backend_memory_contexts($pid)");
 	# the report is made when the worker looks at its interrupts
 	$node->safe_psql('postgres', "INSERT INTO src VALUES (0, 0, 0) ON CONFLICT (id) DO UPDATE SET v = 0");
-	my $log = '';
-	foreach (1 .. 100 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		$log = PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset);
-		last if $log =~ /Grand total:/;
-		Time::HiRes::usleep(10_000);
-	}
+	$node->wait_for_log(qr/Grand total:/, $offset);
+	my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset);
 	my $bytes = 0;
 	my $inside = undef;
 	foreach my $line (split /\n/, $log)

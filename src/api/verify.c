@@ -81,7 +81,7 @@ typedef struct Attempt
 {
 	Sink	   *sink;
 	List	   *locked;
-	List	   *tables;			/* the sources with their partitions, when locked */
+	List	   *read;			/* what the query reads, when locked */
 	Oid			obstacle;		/* what somebody else has locked */
 	VerifySnapshots snapshots;
 } Attempt;
@@ -133,26 +133,10 @@ request(WorkerSlot *slot, Oid relid)
 	shmem_wake_worker(MyDatabaseId);
 }
 
-/* The sources with their partitions. */
-static List *
-source_tables(const Sink *sink)
-{
-	List	   *relids = NIL;
-	ListCell   *lc;
-
-	foreach(lc, sink->sources)
-		relids = list_concat(relids, process_tree_of(lfirst_oid(lc)));
-	return relids;
-}
-
 static void
 unlock_relations(Attempt *attempt)
 {
-	ListCell   *lc;
-
-	foreach(lc, attempt->locked)
-		UnlockRelationOid(lfirst_oid(lc), AccessShareLock);
-	list_free(attempt->locked);
+	process_unlock_all(attempt->locked, AccessShareLock);
 	attempt->locked = NIL;
 }
 
@@ -160,23 +144,11 @@ unlock_relations(Attempt *attempt)
 static bool
 lock_relations(Attempt *attempt)
 {
-	List	   *relids = list_make2_oid(attempt->sink->relid, attempt->sink->viewid);
-	ListCell   *lc;
+	List	   *relids = lcons_oid(attempt->sink->relid, sink_relations_read(attempt->sink));
 
-	relids = list_concat(relids, attempt->sink->views);
-	relids = list_concat(relids, source_tables(attempt->sink));
-	attempt->obstacle = InvalidOid;
-	foreach(lc, relids)
-	{
-		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
-		{
-			attempt->obstacle = lfirst_oid(lc);
-			unlock_relations(attempt);
-			break;
-		}
-		attempt->locked = lappend_oid(attempt->locked, lfirst_oid(lc));
-	}
-	list_free(relids);
+	attempt->obstacle = process_lock_all(relids, AccessShareLock);
+	if (!OidIsValid(attempt->obstacle))
+		attempt->locked = relids;
 	return !OidIsValid(attempt->obstacle);
 }
 
@@ -198,7 +170,7 @@ lock_soon(Attempt *attempt)
 			return false;
 		pg_usleep(100);
 	}
-	attempt->tables = source_tables(attempt->sink);
+	attempt->read = sink_relations_read(attempt->sink);
 	return true;
 }
 
@@ -436,7 +408,7 @@ compare(const Attempt *attempt, int64 *missing, int64 *unexpected)
 								InvalidTransactionId);
 	verify_compare(sink, query, snapshots->sink, missing, unexpected);
 	UnregisterSnapshot(query);
-	return equal(source_tables(attempt->sink), attempt->tables);
+	return equal(sink_relations_read(attempt->sink), attempt->read);
 }
 
 /* Once; false if it came to nothing, perhaps for an obstacle that is to be waited for. */

@@ -90,6 +90,36 @@ process_tree_of(Oid relid)
 	return relids;
 }
 
+void
+process_unlock_all(List *relids, LOCKMODE lockmode)
+{
+	ListCell   *lc;
+
+	foreach(lc, relids)
+		UnlockRelationOid(lfirst_oid(lc), lockmode);
+}
+
+Oid
+process_lock_all(List *relids, LOCKMODE lockmode)
+{
+	List	   *locked = NIL;
+	Oid			obstacle = InvalidOid;
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), lockmode))
+		{
+			obstacle = lfirst_oid(lc);
+			process_unlock_all(locked, lockmode);
+			break;
+		}
+		locked = lappend_oid(locked, lfirst_oid(lc));
+	}
+	list_free(locked);
+	return obstacle;
+}
+
 bool
 process_try_lock_tree(Oid relid, LOCKMODE lockmode)
 {

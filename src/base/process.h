@@ -50,6 +50,13 @@ extern void process_lock_relation(Oid relid, LOCKMODE lockmode);
 /* The same, but false if it is not to be had. */
 extern bool process_try_lock_relation(Oid relid, LOCKMODE lockmode);
 
+/*
+ * Lock all of these relations without waiting, in whatever process, or none: then
+ * one that somebody else has locked is returned, else InvalidOid.
+ */
+extern Oid	process_lock_all(List *relids, LOCKMODE lockmode);
+extern void process_unlock_all(List *relids, LOCKMODE lockmode);
+
 /* A relation and, if it is partitioned, all that is below it now: nothing is locked. */
 extern List *process_tree_of(Oid relid);
 

@@ -74,6 +74,9 @@ typedef struct Sink
  * active snapshot.  List of Sink *, sources before dependants. */
 extern List *sink_list(void);
 
+/* What its query reads at the moment: the definition, views, sources with their partitions. */
+extern List *sink_relations_read(const Sink *sink);
+
 /* As it was read last: may be out of date, and needs no snapshot. */
 extern List *sink_list_last(void);
 extern void sink_cache_init(void);

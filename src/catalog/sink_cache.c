@@ -314,6 +314,17 @@ sink_list(void)
 }
 
 List *
+sink_relations_read(const Sink *sink)
+{
+	List	   *relids = lappend_oid(list_copy(sink->views), sink->viewid);
+	ListCell   *lc;
+
+	foreach(lc, sink->sources)
+		relids = list_concat(relids, process_tree_of(lfirst_oid(lc)));
+	return relids;
+}
+
+List *
 sink_list_last(void)
 {
 	return cached_sinks;

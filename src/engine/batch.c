@@ -232,6 +232,12 @@ begin_transaction(void)
 	XactReadOnly = false;
 }
 
+static void
+take_snapshot(void)
+{
+	PushCopiedSnapshot(GetTransactionSnapshot());
+}
+
 /*
  * The log gives the time of a commit that has an origin as the origin's; unless
  * it is set, that of the session's first commit, for ever.
@@ -284,12 +290,19 @@ decode_and_maintain(Batch *batch, XLogRecPtr upto)
 	} while (!batch->last_part);
 }
 
-/* Will a batch that begins now end before its snapshot? */
-static bool
-is_far_behind(void)
+/*
+ * How far a batch decodes at the most.
+ *
+ * After a restart the log is read again from before the progress, and what is in
+ * it is skipped.  A batch that ended there would take the progress back, and the
+ * next restart would apply the rest twice.
+ */
+static XLogRecPtr
+batch_limit(void)
 {
-	return decoder_is_started() &&
-		GetXLogInsertRecPtr() - decoder_position() > (uint64) freshet_max_batch_size * 1024 * 1024;
+	XLogRecPtr	limit = decoder_position() + (uint64) freshet_max_batch_size * 1024 * 1024;
+
+	return stored.valid ? Max(limit, stored.lsn) : limit;
 }
 
 /* The batch itself, in its transaction; false if there is nothing left to do. */
@@ -317,14 +330,7 @@ run_in_transaction(Batch *batch, bool verify)
 	maintain_set_interest(batch->sinks);
 	batch->emitted = change_set_create();
 
-	limit = decoder_position() + (uint64) freshet_max_batch_size * 1024 * 1024;
-	/*
-	 * After a restart the log is read again from before the progress, and what
-	 * is in it is skipped.  A batch that ended there would take the progress
-	 * back, and the next restart would apply the rest twice.
-	 */
-	if (stored.valid)
-		limit = Max(limit, stored.lsn);
+	limit = batch_limit();
 	batch->aligned = upto <= limit;
 	decode_and_maintain(batch, Min(upto, limit));
 	change_set_destroy(batch->emitted);
@@ -379,8 +385,10 @@ batch_run(BatchOutcome *outcome)
 	fill_before_snapshot();
 	partitions_before_snapshot();
 	begin_transaction();
-	verify = !is_far_behind() && snapshot_offer_prepare(MyWorkerSlot, sink_list_last());
-	PushCopiedSnapshot(GetTransactionSnapshot());
+	/* of no use if the batch will end before its snapshot */
+	verify = (!decoder_is_started() || GetXLogInsertRecPtr() <= batch_limit()) &&
+		snapshot_offer_prepare(MyWorkerSlot, sink_list_last());
+	take_snapshot();
 	outcome->nothing_to_do = !run_in_transaction(batch, verify);
 	wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	PopActiveSnapshot();
@@ -465,7 +473,7 @@ batch_settle_troubles(void)
 		ListCell   *lc;
 
 		begin_transaction();
-		PushCopiedSnapshot(GetTransactionSnapshot());
+		take_snapshot();
 		foreach(lc, sink_list())
 		{
 			Sink	   *sink = lfirst(lc);

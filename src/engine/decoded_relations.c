@@ -181,34 +181,6 @@ add_decoded_target(DecodedRelation *entry, Relation rel, Oid source)
 	entry->targets = lappend(entry->targets, target);
 }
 
-/*
- * The rows that ALTER TABLE writes anew come as those of a table that is made
- * for them.  They say only that a source may have other rows than before.
- */
-static void
-examine_rewrite(DecodedRelation *entry, Oid relid)
-{
-	Relation	rel = RelationIdGetRelation(relid);
-	List	   *relids = list_make1_oid(relid);
-	ListCell   *lc;
-
-	if (!RelationIsValid(rel))
-		return;
-	if (rel->rd_rel->relispartition)
-		relids = list_concat(relids, get_partition_ancestors(relid));
-	foreach(lc, relids)
-	{
-		DecodedTarget *target;
-
-		if (!rewrites_may_change(rel) || !list_member_oid(interest, lfirst_oid(lc)))
-			continue;
-		target = palloc0(sizeof(DecodedTarget));
-		target->source = lfirst_oid(lc);
-		entry->targets = lappend(entry->targets, target);
-	}
-	RelationClose(rel);
-}
-
 static void
 forget_relation(DecodedRelation *entry)
 {
@@ -248,22 +220,46 @@ decoded_relations_sweep(void)
 	ninvalid = 0;
 }
 
-/* Do changes of it mean anything to a sink? */
-static bool
-is_of_interest(const DecodedRelation *entry, Relation rel)
+/* Of a relation and those above it, the ones that are sources. */
+static List *
+interesting(Oid relid, Relation rel)
 {
+	List	   *relids = list_make1_oid(relid);
 	ListCell   *lc;
 
-	if (entry->rewrite || list_member_oid(interest, entry->relid))
-		return true;
-	if (!rel->rd_rel->relispartition)
-		return false;
-	foreach(lc, get_partition_ancestors(entry->relid))
+	if (rel->rd_rel->relispartition)
+		relids = list_concat(relids, get_partition_ancestors(relid));
+	foreach(lc, relids)
 	{
-		if (list_member_oid(interest, lfirst_oid(lc)))
-			return true;
+		if (!list_member_oid(interest, lfirst_oid(lc)))
+			relids = foreach_delete_current(relids, lc);
 	}
-	return false;
+	return relids;
+}
+
+/*
+ * The rows that ALTER TABLE writes anew come as those of a table that is made
+ * for them.  They say only that a source may have other rows than before.
+ */
+static void
+examine_rewrite(DecodedRelation *entry, Oid relid)
+{
+	Relation	rel = RelationIdGetRelation(relid);
+	ListCell   *lc;
+
+	if (!RelationIsValid(rel))
+		return;
+	if (rewrites_may_change(rel))
+	{
+		foreach(lc, interesting(relid, rel))
+		{
+			DecodedTarget *target = palloc0(sizeof(DecodedTarget));
+
+			target->source = lfirst_oid(lc);
+			entry->targets = lappend(entry->targets, target);
+		}
+	}
+	RelationClose(rel);
 }
 
 /* Find out about a relation, under the historic snapshot of a callback. */
@@ -276,25 +272,18 @@ examine_relation(DecodedRelation *entry, Relation rel)
 	forget_relation(entry);
 	entry->valid = true;
 	entry->rewrite = OidIsValid(rel->rd_rel->relrewrite);
-	/* most tables of a database; they shall not cost memory */
-	if (!is_of_interest(entry, rel))
-		return;
 	entry->context = AllocSetContextCreate(relations_context, "freshet decoded relation",
 										   ALLOCSET_SMALL_SIZES);
 	oldcontext = MemoryContextSwitchTo(entry->context);
 	if (entry->rewrite)
 		examine_rewrite(entry, rel->rd_rel->relrewrite);
-	if (list_member_oid(interest, entry->relid))
-		add_decoded_target(entry, rel, entry->relid);
-	if (rel->rd_rel->relispartition)
-	{
-		foreach(lc, get_partition_ancestors(entry->relid))
-		{
-			if (list_member_oid(interest, lfirst_oid(lc)))
-				add_decoded_target(entry, rel, lfirst_oid(lc));
-		}
-	}
+	foreach(lc, interesting(entry->relid, rel))
+		add_decoded_target(entry, rel, lfirst_oid(lc));
 	MemoryContextSwitchTo(oldcontext);
+
+	/* as most tables of a database: they shall not cost memory */
+	if (entry->targets == NIL)
+		forget_relation(entry);
 }
 
 static DecodedRelation *

@@ -28,8 +28,8 @@
  * flushed before and after decoding, as pg_logical_slot_get_changes() does
  * every time (that costs milliseconds, which is why it is not done always).
  *
- * Lifetime: what hangs off "decoder_context" (held-back transactions, what is
- * known of relations, decoded_relations.c) lives from decoder_start() to decoder_stop(), which
+ * Lifetime: what hangs off "decoder_context" (held-back transactions, and what
+ * decoded_relations.c knows) lives from decoder_start() to decoder_stop(), which
  * destroys all change sets, and with them the layouts that are pointed to.
  *
  *-------------------------------------------------------------------------

@@ -342,25 +342,17 @@ log_slot_after_error(void)
 }
 
 uint64
-log_slot_own_lag(void)
+log_slot_lag(uint64 *unconfirmed)
 {
 	SlotState	state;
 	XLogRecPtr	end = GetXLogInsertRecPtr();
 
+	*unconfirmed = 0;
 	if (MyReplicationSlot == NULL)
 		return 0;
 	copy_slot(MyReplicationSlot, &state);
-	return state.lost || state.confirmed > end ? 0 : end - state.confirmed;
-}
-
-uint64
-log_slot_lag(void)
-{
-	SlotState	state;
-	XLogRecPtr	end = GetXLogInsertRecPtr();
-
-	if (MyReplicationSlot == NULL)
+	if (state.lost)
 		return 0;
-	copy_slot(MyReplicationSlot, &state);
-	return state.lost || state.restart_lsn > end ? 0 : end - state.restart_lsn;
+	*unconfirmed = state.confirmed > end ? 0 : end - state.confirmed;
+	return state.restart_lsn > end ? 0 : end - state.restart_lsn;
 }

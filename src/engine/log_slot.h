@@ -35,10 +35,10 @@ extern void log_slot_drop(void);
 /* Leave no half-made slot behind. */
 extern void log_slot_after_error(void);
 
-/* Log that the slot, if it is held, keeps from being recycled, in bytes. */
-extern uint64 log_slot_lag(void);
-
-/* ... and of that, what the worker has not confirmed yet. */
-extern uint64 log_slot_own_lag(void);
+/*
+ * Log that the slot, if it is held, keeps from being recycled, in bytes; and of
+ * that, what the worker has not confirmed yet.
+ */
+extern uint64 log_slot_lag(uint64 *unconfirmed);
 
 #endif							/* FRESHET_LOG_SLOT_H */

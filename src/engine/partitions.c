@@ -200,11 +200,17 @@ sort_stored(PartitionTree *tree)
 }
 
 static bool
-is_stored(const PartitionTree *tree, Oid relid, Oid attached)
+is_among(const uint64 *pairs, int n, Oid relid, Oid attached)
 {
 	uint64		wanted = pair(relid, attached);
 
-	return bsearch(&wanted, tree->stored, tree->nstored, sizeof(uint64), compare_pairs) != NULL;
+	return bsearch(&wanted, pairs, n, sizeof(uint64), compare_pairs) != NULL;
+}
+
+static bool
+is_stored(const PartitionTree *tree, Oid relid, Oid attached)
+{
+	return is_among(tree->stored, tree->nstored, relid, attached);
 }
 
 static void
@@ -519,10 +525,8 @@ was_attached_since(const Sink *sink)
 	foreach(lc, newest.all)
 	{
 		Partition  *partition = lfirst(lc);
-		uint64		wanted = pair(partition->relid, partition->attached);
 
-		found = bsearch(&wanted, pairs, list_length(seen.all), sizeof(uint64),
-						compare_pairs) != NULL;
+		found = is_among(pairs, list_length(seen.all), partition->relid, partition->attached);
 		if (!found)
 			break;
 	}

@@ -12,7 +12,7 @@
 #include "base/freshet.h"
 
 #include "access/xact.h"
-#include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -24,46 +24,6 @@
 
 #define WORKER_PATIENCE_MS	5000
 #define LOCKING_PATIENCE_MS	500
-
-static void
-unlock_all(List *relids, LOCKMODE lockmode)
-{
-	ListCell   *lc;
-
-	foreach(lc, relids)
-		UnlockRelationOid(lfirst_oid(lc), lockmode);
-}
-
-/* Lock them all without waiting, or none. */
-static bool
-lock_all(List *relids, LOCKMODE lockmode)
-{
-	List	   *locked = NIL;
-	ListCell   *lc;
-
-	foreach(lc, relids)
-	{
-		if (!ConditionalLockRelationOid(lfirst_oid(lc), lockmode))
-		{
-			unlock_all(locked, lockmode);
-			return false;
-		}
-		locked = lappend_oid(locked, lfirst_oid(lc));
-	}
-	return true;
-}
-
-/* What the batch may read of that sink: its definition, and what it is over. */
-static List *
-tables_of(const Sink *sink)
-{
-	List	   *relids = lappend_oid(list_copy(sink->views), sink->viewid);
-	ListCell   *lc;
-
-	foreach(lc, sink->sources)
-		relids = list_concat(relids, process_tree_of(lfirst_oid(lc)));
-	return relids;
-}
 
 /*
  * Lock what the session has locked before somebody queues behind it, who would
@@ -87,7 +47,7 @@ snapshot_offer_prepare(WorkerSlot *slot, List *sinks)
 
 		if (sink->relid != slot->verify_relid)
 			continue;
-		tables = tables_of(sink);
+		tables = sink_relations_read(sink);
 		written = list_make1_oid(sink->relid);
 	}
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCKING_PATIENCE_MS);
@@ -96,11 +56,11 @@ snapshot_offer_prepare(WorkerSlot *slot, List *sinks)
 
 	while (exchange_sleep_while(slot, VERIFY_LOCKING, pid, LOCKING_PATIENCE_MS) == VERIFY_LOCKED)
 	{
-		if (lock_all(written, RowExclusiveLock))
+		if (process_lock_all(written, RowExclusiveLock) == InvalidOid)
 		{
-			if (lock_all(tables, AccessShareLock))
+			if (process_lock_all(tables, AccessShareLock) == InvalidOid)
 				return true;
-			unlock_all(written, RowExclusiveLock);
+			process_unlock_all(written, RowExclusiveLock);
 		}
 		/* once more, unless it takes too long */
 		if (GetCurrentTimestamp() >= deadline ||

@@ -205,6 +205,7 @@ check_wal_lag(void)
 	static TimestampTz checked_at = 0;
 	TimestampTz now = GetCurrentTimestamp();
 	uint64		limit = (uint64) freshet_max_wal_lag * 1024 * 1024;
+	uint64		unconfirmed;
 	uint64		lag;
 	LongTransaction transaction;
 	bool		found;
@@ -212,12 +213,12 @@ check_wal_lag(void)
 	if (freshet_max_wal_lag < 0 || !TimestampDifferenceExceeds(checked_at, now, LAG_CHECK_MS))
 		return;
 	checked_at = now;
-	lag = log_slot_lag();
+	lag = log_slot_lag(&unconfirmed);
 	/* also lets go what is of other databases, before it is much */
 	found = decoder_oldest_transaction(&transaction);
 	if (lag <= limit)
 		return;
-	if (log_slot_own_lag() <= limit)
+	if (unconfirmed <= limit)
 	{
 		if (found)
 			warn_of_transaction(lag, &transaction);

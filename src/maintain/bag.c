@@ -52,7 +52,6 @@ static void
 collect_row(Bag *bag, int sign)
 {
 	RowEval    *eval = bag->eval;
-	uint64		hash = row_hash(bag->desc, 1, bag->desc->natts, eval->values, eval->nulls);
 
 	if (bag->rows == NULL)
 	{
@@ -61,7 +60,7 @@ collect_row(Bag *bag, int sign)
 		bag->rows = signed_rows_create(bag->desc, 0, NULL, NULL, freshet_work_mem / 2);
 		MemoryContextSwitchTo(oldcontext);
 	}
-	signed_rows_put(bag->rows, (uint32) hash, sign, eval->values, eval->nulls);
+	signed_rows_put_image(bag->rows, sign, eval->values, eval->nulls);
 }
 
 static void

@@ -69,3 +69,18 @@ execute_plan(PlannedStmt *stmt, const char *text, ParamListInfo params, QueryEnv
 	ExecutorEnd(desc);
 	FreeQueryDesc(desc);
 }
+
+void
+execute_register_rows(QueryEnvironment *env, char *name, TupleDesc desc, Tuplestorestate *store,
+					  int64 count)
+{
+	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
+
+	enr->md.name = name;
+	enr->md.reliddesc = InvalidOid;
+	enr->md.tupdesc = desc;
+	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+	enr->md.enrtuples = count;
+	enr->reldata = store;
+	register_ENR(env, enr);
+}

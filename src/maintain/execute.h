@@ -26,4 +26,11 @@ typedef void (*ExecuteCallback) (TupleTableSlot *slot, void *arg);
 extern void execute_plan(PlannedStmt *stmt, const char *text, ParamListInfo params,
 						 QueryEnvironment *env, ExecuteCallback callback, void *arg);
 
+/*
+ * Have a query read these rows by a name, as triggers read transition tables.  The
+ * store must be made for random access; name and desc are not copied.
+ */
+extern void execute_register_rows(QueryEnvironment *env, char *name, TupleDesc desc,
+								  Tuplestorestate *store, int64 count);
+
 #endif							/* FRESHET_EXECUTE_H */

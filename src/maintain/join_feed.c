@@ -36,7 +36,6 @@
 #include "join_feed.h"
 #include "join_plans.h"
 #include "join_query.h"
-#include "row_hash.h"
 #include "signed_rows.h"
 
 #define QUERY_NAME	"freshet: joining the sources"
@@ -80,7 +79,6 @@ feed_input_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int 
 {
 	JoinFeed   *feed = (JoinFeed *) consumer;
 	FeedInput  *input = &feed->inputs[occurrence];
-	uint32		hash;
 
 	if (input->rows == NULL)
 	{
@@ -92,8 +90,7 @@ feed_input_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int 
 	}
 	for (int i = 0; i < input->ncolumns; i++)
 		input->values[i] = slot_getattr(slot, input->attnos[i], &input->nulls[i]);
-	hash = (uint32) row_hash(input->desc, 1, input->ncolumns, input->values, input->nulls);
-	signed_rows_put(input->rows, hash, sign, input->values, input->nulls);
+	signed_rows_put_image(input->rows, sign, input->values, input->nulls);
 }
 
 static void
@@ -227,11 +224,9 @@ static void
 keep_row(JoinFeed *feed, TupleTableSlot *slot, int64 weight)
 {
 	int			sign = weight > 0 ? 1 : -1;
-	uint32		hash = (uint32) row_hash(feed->desc, 1, feed->desc->natts, slot->tts_values,
-										 slot->tts_isnull);
 
 	for (int64 i = 0; i != weight; i += sign)
-		signed_rows_put(feed->joined, hash, sign, slot->tts_values, slot->tts_isnull);
+		signed_rows_put_image(feed->joined, sign, slot->tts_values, slot->tts_isnull);
 }
 
 /* A row of a term. */

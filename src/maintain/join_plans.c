@@ -4,30 +4,27 @@
  *		Plans of a join's terms, kept over the batches.
  *
  * A term is planned for what has changed in the batch, and for how many rows of
- * it: nested loops over indexes or hash joins over whole tables differ by orders
- * of magnitude.  So a plan serves changes of the same occurrences whose numbers
- * are of the same power of sixteen.
+ * it.  A plan serves changes of the same occurrences, in numbers of the same
+ * classes (plan_sizes.c).
  *
  * Terms are no text, so PostgreSQL's cache of plans cannot keep them.  What makes
  * a plan of that cache void makes one void here: a message about a relation that
  * it reads, which indexes and statistics have sent, too.  Those about functions,
  * operators and types end the whole of the sink's plan (catalog/sink_cache.c).
- * Nobody sends one when a table grows, so plans remember how large their tables
- * were, as those of key_query.c do.
+ * Nobody sends one when a table grows.
  *
  *-------------------------------------------------------------------------
  */
 #include "base/freshet.h"
 
-#include "access/relation.h"
 #include "lib/ilist.h"
-#include "storage/bufmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "join_plans.h"
+#include "plan_sizes.h"
 
 #define QUERY_NAME	"freshet: joining what has changed"
 
@@ -41,7 +38,7 @@ typedef struct JoinTermPlan
 	int			nweights;
 	PlannedStmt *stmt;
 	MemoryContext context;
-	List	   *blocks;			/* int: of each relation of the plan, when it was made */
+	PlanSizes  *sizes;
 } JoinTermPlan;
 
 struct JoinPlans
@@ -114,13 +111,7 @@ drop_all(JoinPlans *plans)
 static int
 size_class(const JoinChanges *changes)
 {
-	int			class = 0;
-
-	if (changes->store == NULL)
-		return -1;
-	for (int64 count = changes->count; count >= 16; count /= 16)
-		class++;
-	return class;
+	return changes->store == NULL ? -1 : plan_size_class(changes->count);
 }
 
 static bool
@@ -129,36 +120,6 @@ is_of_classes(const JoinTermPlan *plan, const JoinChanges *changes, int n)
 	for (int i = 0; i < n; i++)
 	{
 		if (plan->classes[i] != size_class(&changes[i]))
-			return false;
-	}
-	return true;
-}
-
-/* Those without a file, partitioned tables, count as empty. */
-static int
-table_blocks(Oid relid)
-{
-	Relation	rel = relation_open(relid, NoLock);
-	int			blocks = 0;
-
-	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
-		blocks = (int) Min(RelationGetNumberOfBlocks(rel), (BlockNumber) PG_INT32_MAX);
-	relation_close(rel, NoLock);
-	return blocks;
-}
-
-static bool
-sizes_are_right(const JoinTermPlan *plan)
-{
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	forboth(lc, plan->stmt->relationOids, lc2, plan->blocks)
-	{
-		double		then = lfirst_int(lc2);
-		double		now = table_blocks(lfirst_oid(lc));
-
-		if (now > then * 2 + 8 || then > now * 2 + 8)
 			return false;
 	}
 	return true;
@@ -176,7 +137,7 @@ find_plan(JoinPlans *plans, const JoinChanges *changes, int n, int changed)
 
 		if (plan->changed != changed || !is_of_classes(plan, changes, n))
 			continue;
-		if (!plan->stmt->transientPlan && sizes_are_right(plan))
+		if (!plan->stmt->transientPlan && plan_sizes_are_right(plan->sizes))
 			return plan;
 		drop_plan(plans, plan);
 		return NULL;
@@ -195,7 +156,6 @@ make_plan(JoinPlans *plans, const SinkPlan *plan, const JoinChanges *changes, in
 	JoinTermPlan *result = MemoryContextAllocZero(context, sizeof(JoinTermPlan));
 	Query	   *query = join_term_query(plan, changes, changed, &result->nweights);
 	PlannedStmt *stmt = pg_plan_query(query, QUERY_NAME, 0, NULL);
-	ListCell   *lc;
 
 	MemoryContextSwitchTo(context);
 	result->context = context;
@@ -204,8 +164,7 @@ make_plan(JoinPlans *plans, const SinkPlan *plan, const JoinChanges *changes, in
 	result->classes = palloc(plan->noccurrences * sizeof(int));
 	for (int i = 0; i < plan->noccurrences; i++)
 		result->classes[i] = size_class(&changes[i]);
-	foreach(lc, stmt->relationOids)
-		result->blocks = lappend_int(result->blocks, table_blocks(lfirst_oid(lc)));
+	result->sizes = plan_sizes_note(stmt);
 
 	MemoryContextSwitchTo(plans->context);
 	plans->plans = lappend(plans->plans, result);

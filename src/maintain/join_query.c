@@ -29,6 +29,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
+#include "execute.h"
 #include "join_query.h"
 #include "query_nodes.h"
 
@@ -99,8 +100,7 @@ table_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence)
 		tlist = query_target(tlist, (Expr *) var);
 	}
 	tlist = query_target(tlist, weight_of_one());
-	return query_select(query_table(plan_source_of(plan, occurrence)->relid), NIL,
-							 tlist);
+	return query_select(query_table(plan_source_of(plan, occurrence)->relid), NIL, tlist);
 }
 
 static RangeTblEntry *
@@ -143,28 +143,20 @@ changes_side(const JoinChanges *changes, int occurrence, bool negated)
 	return query_select(changes_entry(changes, occurrence), NIL, tlist);
 }
 
-static Node *
-make_reference(int rti)
-{
-	RangeTblRef *rtr = makeNode(RangeTblRef);
-
-	rtr->rtindex = rti;
-	return (Node *) rtr;
-}
-
 /* The rows before the batch. */
 static Query *
 old_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence)
 {
-	Query	   *query = makeNode(Query);
+	Query	   *query;
 	SetOperationStmt *op = makeNode(SetOperationStmt);
+	List	   *tlist = NIL;
 	Query	   *now = table_side(plan, changes, occurrence);
 	Query	   *change = changes_side(changes, occurrence, true);
 
 	op->op = SETOP_UNION;
 	op->all = true;
-	op->larg = make_reference(1);
-	op->rarg = make_reference(2);
+	op->larg = query_reference(1);
+	op->rarg = query_reference(2);
 	for (AttrNumber column = 1; column <= changes->desc->natts; column++)
 	{
 		Var		   *var = changes_var(changes, 1, column);
@@ -172,14 +164,11 @@ old_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence)
 		op->colTypes = lappend_oid(op->colTypes, var->vartype);
 		op->colTypmods = lappend_int(op->colTypmods, var->vartypmod);
 		op->colCollations = lappend_oid(op->colCollations, var->varcollid);
-		query->targetList = query_target(query->targetList, (Expr *) var);
+		tlist = query_target(tlist, (Expr *) var);
 	}
 
-	query->commandType = CMD_SELECT;
-	query->querySource = QSRC_ORIGINAL;
-	query->canSetTag = true;
-	query->rtable = list_make2(query_subquery(now), query_subquery(change));
-	query->jointree = makeFromExpr(NIL, NULL);
+	query = query_make(list_make2(query_subquery(now), query_subquery(change)),
+					   makeFromExpr(NIL, NULL), tlist);
 	query->setOperations = (Node *) op;
 	return query;
 }
@@ -203,23 +192,17 @@ make_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence, Join
 static Query *
 join_sides(const SinkPlan *plan, List *sides, List *tlist)
 {
-	Query	   *query = makeNode(Query);
+	List	   *rtable = NIL;
 	List	   *references = NIL;
+	Node	   *conditions = (Node *) make_ands_explicit(copyObject(plan->join->conditions));
 	ListCell   *lc;
 
-	query->commandType = CMD_SELECT;
-	query->querySource = QSRC_ORIGINAL;
-	query->canSetTag = true;
-	query->targetList = tlist;
 	foreach(lc, sides)
 	{
-		query->rtable = lappend(query->rtable, query_subquery(lfirst(lc)));
-		references = lappend(references, make_reference(list_length(query->rtable)));
+		rtable = lappend(rtable, query_subquery(lfirst(lc)));
+		references = lappend(references, query_reference(list_length(rtable)));
 	}
-	query->jointree =
-		makeFromExpr(references,
-					 (Node *) make_ands_explicit(copyObject(plan->join->conditions)));
-	return query;
+	return query_make(rtable, makeFromExpr(references, conditions), tlist);
 }
 
 static List *
@@ -262,7 +245,7 @@ join_term_query(const SinkPlan *plan, const JoinChanges *changes, int changed, i
 		{
 			side = i == changed ? SIDE_CHANGES : SIDE_OLD;
 			tlist = query_target(tlist, (Expr *) changes_var(&changes[i], i + 1,
-																   changes[i].desc->natts));
+															 changes[i].desc->natts));
 			(*nweights)++;
 		}
 		sides = lappend(sides, make_side(plan, &changes[i], i, side));
@@ -277,18 +260,9 @@ join_term_environment(const SinkPlan *plan, const JoinChanges *changes)
 
 	for (int i = 0; i < plan->noccurrences; i++)
 	{
-		EphemeralNamedRelation enr;
-
-		if (changes[i].store == NULL)
-			continue;
-		enr = palloc0(sizeof(EphemeralNamedRelationData));
-		enr->md.name = changes_name(i);
-		enr->md.reliddesc = InvalidOid;
-		enr->md.tupdesc = changes[i].desc;
-		enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-		enr->md.enrtuples = changes[i].count;
-		enr->reldata = changes[i].store;
-		register_ENR(env, enr);
+		if (changes[i].store != NULL)
+			execute_register_rows(env, changes_name(i), changes[i].desc, changes[i].store,
+								  changes[i].count);
 	}
 	return env;
 }

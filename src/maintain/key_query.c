@@ -13,13 +13,9 @@
  * then; therefore the caller composes the text from the names of the moment,
  * after it has locked the relations, and another text makes another plan.
  *
- * PostgreSQL does not notice that a table grows, until it is analyzed.  Tables
- * are often filled one after the other, each in one go, and the first batch
- * that sees the next one full would read the whole of it for each key, by a
- * plan from when it was empty.  So plans remember how large their tables were
- * when they were made, and serve as long as that is about right.
+ * They serve as long as their tables are about as large (plan_sizes.c).
  *
- * Nor does it help that a table was small when the query began.  It grows while
+ * It does not help that a table was small when the query began.  It grows while
  * the query runs, by rows which are not visible but which a scan for each key
  * has to pass over all the same.  Where a table is read for each key, an index
  * costs little more even if the table is small: hence "by_index".
@@ -28,11 +24,8 @@
  */
 #include "base/freshet.h"
 
-#include "access/relation.h"
-#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "storage/bufmgr.h"
 #include "tcop/cmdtag.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -45,6 +38,7 @@
 
 #include "base/process.h"
 #include "key_query.h"
+#include "plan_sizes.h"
 #include "shared_rows.h"
 
 #define SIZE_CLASSES	6
@@ -52,20 +46,12 @@
 /* From this class on rows are likely to be shared: 4096 keys. */
 #define SHARED_CLASS	3
 
-/* Size of a table, when the plan was made. */
-typedef struct PlannedSize
-{
-	Oid			relid;
-	BlockNumber blocks;
-} PlannedSize;
-
 typedef struct SizedPlan
 {
 	CachedPlanSource *source;	/* NULL: none */
 	bool		shared;			/* rewritten by shared_rows_rewrite() */
 	int			generation;		/* which plan of the source the sizes are of */
-	int			nsizes;
-	PlannedSize *sizes;
+	PlanSizes  *sizes;
 } SizedPlan;
 
 struct KeyQuery
@@ -109,37 +95,16 @@ key_query_create(MemoryContext context, bool by_index)
 	return query;
 }
 
-static int
-size_class(int64 count)
-{
-	int			class = 0;
-
-	while (count >= 16 && class < SIZE_CLASSES - 1)
-	{
-		count /= 16;
-		class++;
-	}
-	return class;
-}
-
 static QueryEnvironment *
 make_environment(const KeyRows *keys)
 {
 	QueryEnvironment *env;
-	EphemeralNamedRelation enr;
 
 	if (keys == NULL)
 		return NULL;
 
 	env = create_queryEnv();
-	enr = palloc0(sizeof(EphemeralNamedRelationData));
-	enr->md.name = pstrdup(KEY_QUERY_KEYS);
-	enr->md.reliddesc = InvalidOid;
-	enr->md.tupdesc = keys->desc;
-	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-	enr->md.enrtuples = keys->count;
-	enr->reldata = keys->store;
-	register_ENR(env, enr);
+	execute_register_rows(env, pstrdup(KEY_QUERY_KEYS), keys->desc, keys->store, keys->count);
 	return env;
 }
 
@@ -160,55 +125,16 @@ plan_key_query(KeyQuery *query, SizedPlan *plan, bool parallel, QueryEnvironment
 	plan->generation = -1;
 }
 
-/*
- * How large are the plan's tables?  GetCachedPlan() has locked them.  Those
- * without a file, partitioned tables and views, count as empty.
- */
-static BlockNumber
-table_blocks(Oid relid)
-{
-	Relation	rel = relation_open(relid, NoLock);
-	BlockNumber blocks = 0;
-
-	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
-		blocks = RelationGetNumberOfBlocks(rel);
-	relation_close(rel, NoLock);
-	return blocks;
-}
-
 static void
 note_sizes(KeyQuery *query, SizedPlan *plan, const PlannedStmt *stmt)
 {
-	ListCell   *lc;
+	MemoryContext oldcontext = MemoryContextSwitchTo(query->context);
 
 	if (plan->sizes != NULL)
 		pfree(plan->sizes);
+	plan->sizes = plan_sizes_note(stmt);
 	plan->generation = plan->source->generation;
-	plan->nsizes = 0;
-	plan->sizes = MemoryContextAlloc(query->context,
-									 Max(list_length(stmt->relationOids), 1) *
-									 sizeof(PlannedSize));
-	foreach(lc, stmt->relationOids)
-	{
-		PlannedSize *size = &plan->sizes[plan->nsizes++];
-
-		size->relid = lfirst_oid(lc);
-		size->blocks = table_blocks(size->relid);
-	}
-}
-
-static bool
-sizes_are_right(const SizedPlan *plan)
-{
-	for (int i = 0; i < plan->nsizes; i++)
-	{
-		double		then = plan->sizes[i].blocks;
-		double		now = table_blocks(plan->sizes[i].relid);
-
-		if (now > then * 2 + 8 || then > now * 2 + 8)
-			return false;
-	}
-	return true;
+	MemoryContextSwitchTo(oldcontext);
 }
 
 /* To be released. */
@@ -216,7 +142,8 @@ static CachedPlan *
 get_plan(KeyQuery *query, const char *sql, const KeyRows *keys, bool parallel,
 		 QueryEnvironment *env)
 {
-	SizedPlan  *plan = &query->plans[keys == NULL ? 0 : size_class(keys->count)];
+	SizedPlan  *plan = &query->plans[keys == NULL ? 0 :
+									  Min(plan_size_class(keys->count), SIZE_CLASSES - 1)];
 	CachedPlan *result;
 
 	if (query->sql == NULL || strcmp(query->sql, sql) != 0)
@@ -229,7 +156,7 @@ get_plan(KeyQuery *query, const char *sql, const KeyRows *keys, bool parallel,
 
 	result = GetCachedPlan(plan->source, NULL, CurrentResourceOwner, env);
 	/* one that was made anew may have been parsed again, too */
-	if (plan->generation == plan->source->generation ? !sizes_are_right(plan) :
+	if (plan->generation == plan->source->generation ? !plan_sizes_are_right(plan->sizes) :
 		plan->shared && plan->generation != -1)
 	{
 		ReleaseCachedPlan(result, CurrentResourceOwner);

@@ -137,7 +137,7 @@ key_set_flag(KeySet *set, const Datum *values, const bool *nulls)
 	return entry == NULL ? NULL : entry_flag(set, entry);
 }
 
-/* Put the rows aside, and make room for others. */
+/* Put the rows aside. */
 static void
 spill_set(Keyed *keyed, KeySet *set)
 {
@@ -161,7 +161,6 @@ spill_set(Keyed *keyed, KeySet *set)
 		tuplestore_puttupleslot(set->spilled, set->groups.stored_slot);
 	}
 	TermTupleHashIterator(&it);
-	key_set_forget(set);
 }
 
 static void
@@ -260,6 +259,17 @@ keyed_memory_full(Keyed *keyed)
 	return MemoryContextMemAllocated(keyed->context, true) > (Size) freshet_work_mem * 1024 / 2;
 }
 
+/* Make room for others. */
+static void
+forget_sets(Keyed *keyed)
+{
+	key_set_forget(&keyed->keys);
+	for (int i = 0; i < keyed->view->nnodes; i++)
+		key_set_forget(&keyed->nodes[i].related);
+	keyed->nvalues = 0;
+	keyed->next_check = MEMORY_CHECK_INTERVAL;
+}
+
 /* Recompute what has been collected, and forget it. */
 static void
 flush(Keyed *keyed)
@@ -278,11 +288,7 @@ flush(Keyed *keyed)
 		keyed_write_keys(keyed);
 	}
 
-	key_set_forget(&keyed->keys);
-	for (int i = 0; i < keyed->view->nnodes; i++)
-		key_set_forget(&keyed->nodes[i].related);
-	keyed->nvalues = 0;
-	keyed->next_check = MEMORY_CHECK_INTERVAL;
+	forget_sets(keyed);
 }
 
 static void
@@ -291,8 +297,7 @@ spill(Keyed *keyed)
 	spill_set(keyed, &keyed->keys);
 	for (int i = 0; i < keyed->view->nnodes; i++)
 		spill_set(keyed, &keyed->nodes[i].related);
-	keyed->nvalues = 0;
-	keyed->next_check = MEMORY_CHECK_INTERVAL;
+	forget_sets(keyed);
 }
 
 /* Read back what was put aside of a set, as much as fits at a time. */

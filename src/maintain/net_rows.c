@@ -27,7 +27,6 @@
 
 #include "base/guc.h"
 #include "net_rows.h"
-#include "row_hash.h"
 #include "signed_rows.h"
 
 /* The rows of one occurrence. */
@@ -71,7 +70,6 @@ net_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 	NetRows    *net = (NetRows *) consumer;
 	NetOccurrence *source = &net->occurrences[occurrence];
 	TupleDesc	desc = slot->tts_tupleDescriptor;
-	uint32		hash;
 
 	if (source->desc == NULL || source->desc->natts < desc->natts || source->rows == NULL)
 	{
@@ -85,8 +83,7 @@ net_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 
 	for (int i = 0; i < source->nused; i++)
 		source->values[i] = slot_getattr(slot, source->used[i], &source->nulls[i]);
-	hash = (uint32) row_hash(source->used_desc, 1, source->nused, source->values, source->nulls);
-	signed_rows_put(source->rows, hash, sign, source->values, source->nulls);
+	signed_rows_put_image(source->rows, sign, source->values, source->nulls);
 }
 
 static void

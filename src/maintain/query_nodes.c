@@ -60,25 +60,42 @@ query_subquery(Query *subquery)
 	return rte;
 }
 
-Query *
-query_select(RangeTblEntry *rte, List *quals, List *tlist)
+Node *
+query_reference(int rti)
 {
-	Query	   *query = makeNode(Query);
 	RangeTblRef *rtr = makeNode(RangeTblRef);
 
-	rtr->rtindex = 1;
+	rtr->rtindex = rti;
+	return (Node *) rtr;
+}
+
+Query *
+query_make(List *rtable, FromExpr *jointree, List *tlist)
+{
+	Query	   *query = makeNode(Query);
+
 	query->commandType = CMD_SELECT;
 	query->querySource = QSRC_ORIGINAL;
 	query->canSetTag = true;
+	query->rtable = rtable;
+	query->jointree = jointree;
+	query->targetList = tlist;
+	return query;
+}
+
+Query *
+query_select(RangeTblEntry *rte, List *quals, List *tlist)
+{
+	FromExpr   *jointree = makeFromExpr(list_make1(query_reference(1)),
+										(Node *) make_ands_explicit(quals));
+	Query	   *query = query_make(list_make1(rte), jointree, tlist);
+
 	query->hasAggs = contain_agg_clause((Node *) tlist);
-	query->rtable = list_make1(rte);
 #if PG_VERSION_NUM >= 160000
 	/* the planner looks there for the user; no right is required */
 	if (rte->rtekind == RTE_RELATION)
 		(void) addRTEPermissionInfo(&query->rteperminfos, rte);
 #endif
-	query->jointree = makeFromExpr(list_make1(rtr), (Node *) make_ands_explicit(quals));
-	query->targetList = tlist;
 	return query;
 }
 

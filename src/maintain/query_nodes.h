@@ -17,6 +17,12 @@
 extern RangeTblEntry *query_table(Oid relid);
 extern RangeTblEntry *query_subquery(Query *subquery);
 
+/* A place of the range table in FROM, or in a set operation. */
+extern Node *query_reference(int rti);
+
+/* SELECT tlist FROM jointree, over these entries. */
+extern Query *query_make(List *rtable, FromExpr *jointree, List *tlist);
+
 /* SELECT tlist FROM entry WHERE quals.  The arguments become part of the query. */
 extern Query *query_select(RangeTblEntry *rte, List *quals, List *tlist);
 

@@ -126,8 +126,8 @@ fill_query(const Sink *sink)
 		clause->hashable = key_hash_is_built_in(key->type, key->eqop);
 		groups = lappend(groups, clause);
 	}
-	tlist = query_target(tlist, (Expr *) source_query_aggref(F_COUNT_, INT8OID,
-																   InvalidOid, NIL, NULL));
+	tlist = query_target(tlist, (Expr *) source_query_aggref(F_COUNT_, INT8OID, InvalidOid, NIL,
+															 NULL));
 	for (int i = 0; i < rollup->naggs; i++)
 		tlist = query_target(tlist, (Expr *) state_aggregate(&rollup->aggs[i]));
 

@@ -143,6 +143,15 @@ signed_rows_put(SignedRows *rows, uint32 hash, int sign, const Datum *values, co
 }
 
 void
+signed_rows_put_image(SignedRows *rows, int sign, const Datum *values, const bool *nulls)
+{
+	TupleDesc	desc = rows->entry_slot->tts_tupleDescriptor;
+
+	signed_rows_put(rows, (uint32) row_hash(desc, 1, rows->natts, values, nulls), sign, values,
+					nulls);
+}
+
+void
 signed_rows_sort(SignedRows *rows)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(rows->context);

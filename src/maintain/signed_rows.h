@@ -30,6 +30,10 @@ extern void signed_rows_destroy(SignedRows *rows);
 extern void signed_rows_put(SignedRows *rows, uint32 hash, int sign, const Datum *values,
 							const bool *nulls);
 
+/* The same by a hash of the images of all columns, for signed_rows_get_net(). */
+extern void signed_rows_put_image(SignedRows *rows, int sign, const Datum *values,
+								  const bool *nulls);
+
 /* No more rows will be put: from now on they are read. */
 extern void signed_rows_sort(SignedRows *rows);
 
@@ -42,9 +46,8 @@ extern bool signed_rows_get(SignedRows *rows, uint32 *hash, int *sign, Datum **v
 
 /*
  * The next row that differs, byte by byte, from those before, and how often it
- * came more than it went, which is not 0; false if there is none.  hash, that
- * of signed_rows_put(), must tell of the images of all columns.  Not together
- * with signed_rows_get().
+ * came more than it went, which is not 0; false if there is none.  Of rows that
+ * were put by signed_rows_put_image(); not together with signed_rows_get().
  */
 extern bool signed_rows_get_net(SignedRows *rows, int64 *count, Datum **values, bool **nulls);
 
