@@ -54,7 +54,7 @@ COMMENT ON COLUMN freshet.sink.created_at IS 'when the sink was made';
 
 CREATE TABLE freshet.sink_state (
 	relid oid PRIMARY KEY,
-	state text NOT NULL CHECK (state IN ('building', 'live', 'paused', 'failed')),
+	state text NOT NULL CHECK (state IN ('building', 'live', 'behind', 'paused', 'failed')),
 	generation bigint NOT NULL,
 	since timestamptz NOT NULL,
 	error text,
@@ -64,7 +64,7 @@ CREATE TABLE freshet.sink_state (
 );
 COMMENT ON TABLE freshet.sink_state IS 'states of the sinks; written by the worker alone';
 COMMENT ON COLUMN freshet.sink_state.relid IS 'the sink''s table';
-COMMENT ON COLUMN freshet.sink_state.state IS 'building, live, paused or failed';
+COMMENT ON COLUMN freshet.sink_state.state IS 'building, live, behind (live at an earlier snapshot; the worker has the changes since), paused or failed';
 COMMENT ON COLUMN freshet.sink_state.generation IS 'the generation that the state is about; 0 before the first';
 COMMENT ON COLUMN freshet.sink_state.since IS 'when the sink came into this state';
 COMMENT ON COLUMN freshet.sink_state.error IS 'why the sink failed';
@@ -418,14 +418,14 @@ SELECT s.relid AS sink,
 		WHEN st.relid IS NULL OR a.lsn IS NULL OR a.lsn = '0/0' OR NOT m.is_current OR
 			st.generation < s.generation THEN 'building'
 		WHEN m.stopped AND st.state <> 'failed' THEN 'stopped'
-		WHEN st.state = 'live' AND w.state = 'catching up' THEN 'catching up'
+		WHEN st.state = 'behind' OR st.state = 'live' AND w.state = 'catching up' THEN 'catching up'
 		ELSE st.state
 	END AS state,
 	coalesce(x.rows, a.rows[array_position(a.relids, s.relid::oid)]) AS rows,
 	coalesce(x.changes, a.changes[array_position(a.relids, s.relid::oid)]) AS changes,
 	coalesce(x.rate, 0) AS changes_per_second,
 	CASE
-		WHEN NOT s.paused AND NOT m.stopped AND st.state = 'live' AND st.generation = s.generation
+		WHEN NOT s.paused AND NOT m.stopped AND st.state IN ('live', 'behind') AND st.generation = s.generation
 		THEN w.delay
 	END AS delay,
 	coalesce(w.applied_lsn, a.lsn) AS applied_lsn,

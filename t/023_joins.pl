@@ -157,13 +157,18 @@ ok(!worker_errors($node), 'the worker met no error');
 # Far behind: the snapshot is ahead of what has been decoded
 # ---------------------------------------------------------------------------
 
+# They stand still meanwhile, and are not filled anew.
 my $worker = wait_for_worker($node);
 kill 'STOP', $worker;
 is_deeply([ finish_background(start_pgbench($node, name => 'load', clients => 6, transactions => 150,
 			scripts => \@scripts)) ], [], 'writers do not wait for the worker');
 my $load = start_pgbench($node, name => 'load', clients => 3, transactions => 200, scripts => \@scripts);
+my $watcher = start_pgbench($node, name => 'watcher', clients => 1, transactions => 2000, script =>
+	q{SELECT check_that(count(*) = 0, 'not up: ' || string_agg(sink || ' is ' || state, ', '))
+	FROM freshet.status WHERE state NOT IN ('live', 'catching up');});
 kill 'CONT', $worker;
 is_deeply([ finish_background($load) ], [], 'nor while it catches up');
+is_deeply([ finish_background($watcher) ], [], 'no sink is built anew');
 arrive('caught up');
 
 # a batch of several parts, in the middle of which the plans are made anew

@@ -104,6 +104,7 @@ is_guarded(const Sink *sink)
 	switch (sink->state)
 	{
 		case SINK_LIVE:
+		case SINK_BEHIND:
 		case SINK_PAUSED:
 			return true;
 		case SINK_BUILDING:

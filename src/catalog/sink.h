@@ -19,6 +19,8 @@ typedef enum SinkState
 {
 	SINK_BUILDING,
 	SINK_LIVE,
+	SINK_BEHIND,				/* live at an earlier snapshot; the changes since are
+								 * kept by the worker */
 	SINK_PAUSED,
 	SINK_FAILED
 } SinkState;
@@ -102,7 +104,7 @@ extern AttrNumber sink_column_attno(Sink *sink, int column);
 /*
  * Write freshet.sink_state (worker only), in the current transaction, and
  * change the Sink accordingly; should the transaction abort, the next
- * sink_list() reads everything anew.  LIVE and FAILED are states of the
+ * sink_list() reads everything anew.  LIVE, BEHIND and FAILED are states of the
  * sink's present generation: built_generation becomes it.  sink->leaves is
  * written too; its cells must live in sink->context.
  */

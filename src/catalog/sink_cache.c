@@ -560,7 +560,7 @@ sink_set_state(Sink *sink, SinkState state, const char *error)
 {
 	int64		generation = sink->built_generation;
 
-	if (state == SINK_LIVE || state == SINK_FAILED)
+	if (state == SINK_LIVE || state == SINK_BEHIND || state == SINK_FAILED)
 		generation = sink->generation;
 	sink_state_write(sink, state, generation, error);
 

@@ -123,6 +123,7 @@ sink_catalog_is_ours(void)
 static const char *const state_names[] = {
 	[SINK_BUILDING] = "building",
 	[SINK_LIVE] = "live",
+	[SINK_BEHIND] = "behind",
 	[SINK_PAUSED] = "paused",
 	[SINK_FAILED] = "failed",
 };

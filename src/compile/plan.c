@@ -35,6 +35,12 @@ plan_needs_snapshot(const SinkPlan *plan)
 }
 
 bool
+plan_takes_changes(const SinkPlan *plan)
+{
+	return plan->shape != SHAPE_REFRESH;
+}
+
+bool
 plan_reads_sources(const SinkPlan *plan)
 {
 	const RollupPlan *rollup;

@@ -312,6 +312,9 @@ extern bool plan_reads_sources(const SinkPlan *plan);
  */
 extern bool plan_needs_snapshot(const SinkPlan *plan);
 
+/* Are its changes computed from those of the sources, or is the query just run? */
+extern bool plan_takes_changes(const SinkPlan *plan);
+
 /* The name of the shape, as in freshet.sink.kind. */
 extern const char *plan_kind(const SinkPlan *plan);
 

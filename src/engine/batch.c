@@ -11,8 +11,8 @@
  *
  * If there is more log than freshet.max_batch_size the batch is not aligned:
  * it ends somewhere before S.  Sinks move on, all by the same changes; what
- * needs S (filling, verifying, serving freshet.wait()) waits for the batch
- * that reaches it.
+ * needs S (joins, queries that are run, filling, verifying, serving freshet.wait())
+ * waits for the batch that reaches it.
  *
  * A batch is decoded in parts of a few megabytes, and each is folded into the
  * sinks' runs as soon as it is there, while it is in the processor's cache;
@@ -49,6 +49,7 @@
 #include "batch_runs.h"
 #include "catalog/sink.h"
 #include "catalog/sink_catalog.h"
+#include "catching_up.h"
 #include "decoder.h"
 #include "fill.h"
 #include "log_slot.h"
@@ -395,6 +396,7 @@ batch_run(BatchOutcome *outcome)
 	commit_transaction();
 	watchdog_stop();
 	fill_committed();
+	catching_up_committed(batch);
 	note_refreshed(batch);
 	/* those that were not filled have been set building */
 	all_anew = false;
@@ -434,11 +436,13 @@ batch_abandon(bool retry)
 		maintain_restore_counters();
 		decoder_give_back(&current.part);
 		fill_aborted();
+		catching_up_aborted();
 		return;
 	}
 	confirm_lsn = InvalidXLogRecPtr;
 	decoder_stop();
 	fill_abandon();
+	catching_up_abandon();
 }
 
 static const char *

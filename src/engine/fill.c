@@ -15,8 +15,11 @@
  *
  *	state		known by					moves on
  *	-----		--------					--------
- *	LIVE		sink_state: live, and		any reason to fill (fill_state) ->
- *				built_generation is the		WANTED
+ *	LIVE		sink_state: live, or		any reason to fill (fill_state) ->
+ *				behind and its changes		WANTED
+ *				since are kept
+ *				(catching_up.c), and
+ *				built_generation is the
  *				sink's generation, its
  *				built_definition its
  *				definition
@@ -56,10 +59,11 @@
 
 #include "base/guc.h"
 #include "base/process.h"
+#include "catching_up.h"
 #include "fill.h"
 #include "fill_report.h"
 #include "filler.h"
-#include "maintain/change_set.h"
+#include "kept_changes.h"
 #include "maintain/run.h"
 #include "trouble.h"
 
@@ -80,9 +84,7 @@ typedef struct FillUnderWay
 								 * the batch under way sees it */
 	bool		started_now;	/* by the batch under way */
 
-	/* changes of its sources since; NULL: none yet */
-	ChangeSet  *kept;			/* by batches that were committed */
-	ChangeSet  *kept_now;		/* by the batch under way */
+	KeptChanges kept;			/* changes of its sources since */
 } FillUnderWay;
 
 static FillUnderWay under_way;
@@ -93,14 +95,12 @@ is_under_way(Oid relid)
 	return under_way.relid == relid;
 }
 
-/*
- * Does the sink need a snapshot, which this batch does not reach?  It is set
- * building then, and filled by the batch that does.
- */
+/* Is it what its query gave at the last aligned batch, with all changes since? */
 static bool
-misses_snapshot(Sink *sink, Batch *batch)
+has_its_state(const Sink *sink)
 {
-	return plan_needs_snapshot(sink->plan) && !batch->aligned;
+	return sink->state == SINK_LIVE ||
+		(sink->state == SINK_BEHIND && catching_up_has_changes(sink));
 }
 
 static FillState
@@ -108,7 +108,7 @@ fill_state(Sink *sink, Batch *batch, const Partitions *partitions)
 {
 	if (is_under_way(sink->relid))
 		return under_way.scanned ? FILL_STATE_SCANNED : FILL_STATE_SCANNING;
-	if (sink->state != SINK_LIVE || sink->built_generation != sink->generation ||
+	if (!has_its_state(sink) || sink->built_generation != sink->generation ||
 		sink->built_definition != sink->definition || batch->all_anew ||
 		list_member_oid(batch->unknown, sink->relid) || !run_is_possible(sink) ||
 		partitions->lost)
@@ -131,10 +131,7 @@ fill_is_settled(Sink *sink, Batch *batch)
 static void
 forget_under_way(void)
 {
-	if (under_way.kept != NULL)
-		change_set_destroy(under_way.kept);
-	if (under_way.kept_now != NULL)
-		change_set_destroy(under_way.kept_now);
+	kept_changes_drop(&under_way.kept);
 	memset(&under_way, 0, sizeof(FillUnderWay));
 }
 
@@ -163,8 +160,7 @@ fill_needs_batch(void)
 void
 fill_abandon(void)
 {
-	/* the decoder has destroyed all change sets */
-	under_way.kept = under_way.kept_now = NULL;
+	kept_changes_forget(&under_way.kept);
 	end_filler();
 	fill_report_end_all();
 }
@@ -187,51 +183,13 @@ fill_check(List *sinks)
 	end_filler();
 }
 
-/* A copy of the changes: their lists end with the batch. */
-static void
-keep_list(ChangeSet *set, Oid relid, ChangeList *list)
-{
-	ChangeList *copy = change_set_get_list(set, relid, true);
-	ChangeIterator it;
-	Change		change;
-
-	change_iterator_begin(&it, list);
-	while (change_iterator_next(&it, &change))
-	{
-		if (change.kind == CHANGE_TRUNCATE)
-			change_list_add_truncate(copy);
-		else
-			change_list_add(copy, change.kind, change.layout,
-							change.has_old ? &change.old : NULL,
-							change.has_new ? &change.new : NULL);
-	}
-	change_iterator_end(&it);
-}
-
-static Size
-kept_size(void)
-{
-	return (under_way.kept ? change_set_size(under_way.kept) : 0) +
-		change_set_size(under_way.kept_now);
-}
-
 static void
 keep_changes(Sink *sink, Batch *batch)
 {
-	ListCell   *lc;
-
-	if (under_way.kept_now == NULL)
-		under_way.kept_now = change_set_create();
 	for (int i = 0; i < sink->plan->nsources; i++)
-	{
-		Oid			source = sink->plan->sources[i].relid;
+		kept_changes_add(&under_way.kept, batch, sink->plan->sources[i].relid);
 
-		foreach(lc, batch_lists(batch, source))
-			keep_list(under_way.kept_now, source, lfirst(lc));
-	}
-
-	if (freshet_max_fill_backlog >= 0 &&
-		kept_size() > (Size) freshet_max_fill_backlog * 1024 * 1024)
+	if (kept_changes_are_too_many(&under_way.kept))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the changes kept while the sink was filled exceed "
@@ -243,30 +201,14 @@ keep_changes(Sink *sink, Batch *batch)
 void
 fill_committed(void)
 {
-	ListCell   *lc;
-
 	under_way.started_now = false;
-	if (under_way.kept_now == NULL)
-		return;
-	if (under_way.kept == NULL)
-	{
-		under_way.kept = under_way.kept_now;
-		under_way.kept_now = NULL;
-		return;
-	}
-	foreach(lc, change_set_relids(under_way.kept_now))
-		keep_list(under_way.kept, lfirst_oid(lc),
-				  change_set_get_list(under_way.kept_now, lfirst_oid(lc), false));
-	change_set_destroy(under_way.kept_now);
-	under_way.kept_now = NULL;
+	kept_changes_commit(&under_way.kept);
 }
 
 void
 fill_aborted(void)
 {
-	if (under_way.kept_now != NULL)
-		change_set_destroy(under_way.kept_now);
-	under_way.kept_now = NULL;
+	kept_changes_abort(&under_way.kept);
 	/* it reads at the snapshot of a batch that came to nothing, or is at its end */
 	if (under_way.started_now || (OidIsValid(under_way.relid) && filler_has_failed()))
 		end_filler();
@@ -298,12 +240,9 @@ fill_note_lost(Sink *sink, Batch *batch)
 
 /* Of a table that was truncated, the rows that a join had are unknown as well. */
 void
-fill_note_unknown(Sink *sink, Batch *batch, bool changed)
+fill_note_unknown(Sink *sink, Batch *batch)
 {
 	ListCell   *lc;
-
-	if (changed && misses_snapshot(sink, batch) && !is_under_way(sink->relid))
-		set_unknown(sink, batch);
 
 	for (int i = 0; i < sink->plan->nsources; i++)
 	{
@@ -351,7 +290,8 @@ set_dependants_building(Sink *sink, Batch *batch)
 	{
 		Sink	   *other = lfirst(lc);
 
-		if (list_member_oid(other->sources, sink->relid) && other->state == SINK_LIVE)
+		if (list_member_oid(other->sources, sink->relid) &&
+			(other->state == SINK_LIVE || other->state == SINK_BEHIND))
 		{
 			batch_discard_run(batch, other);
 			set_building(other);
@@ -414,6 +354,19 @@ end_fill(Sink *sink, Batch *batch)
 	sink_set_state(sink, SINK_LIVE, NULL);
 }
 
+/*
+ * Is it what its query gave at an earlier snapshot, and to stay so until it is
+ * filled?
+ */
+static bool
+stays_as_it_was(Sink *sink, Batch *batch)
+{
+	return catching_up_lacks_snapshot(sink, batch) && !batch->all_anew &&
+		(sink->state == SINK_LIVE || sink->state == SINK_BEHIND) &&
+		sink->built_generation == sink->generation &&
+		sink->built_definition == sink->definition;
+}
+
 /* At the last part: fill the sink at the batch's snapshot, or have it filled. */
 static void
 begin_fill(Sink *sink, Batch *batch, const Partitions *partitions)
@@ -422,7 +375,10 @@ begin_fill(Sink *sink, Batch *batch, const Partitions *partitions)
 	if (!batch->aligned || decoder_holds_older_interest())
 	{
 		/* changes that S does not see yet have not been kept for it */
-		set_building(sink);
+		if (stays_as_it_was(sink, batch))
+			catching_up_lose(sink);
+		else
+			set_building(sink);
 		batch->retry |= batch->aligned;
 		return;
 	}
@@ -452,7 +408,6 @@ begin_fill(Sink *sink, Batch *batch, const Partitions *partitions)
 static void
 catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
 {
-	List	   *sets = list_make1(under_way.kept_now);
 	Run		   *run;
 	ListCell   *lc;
 
@@ -460,7 +415,7 @@ catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
 	if (!under_way.scanned)
 		return;
 	(void) fill_report_phase(sink, FILL_CATCHING_UP);
-	if (misses_snapshot(sink, batch))
+	if (catching_up_lacks_snapshot(sink, batch))
 		return;
 
 	batch->filling = false;
@@ -472,9 +427,7 @@ catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
 		return;
 	}
 	run = batch_get_run(batch, sink, partitions);
-	if (under_way.kept != NULL)
-		sets = lcons(under_way.kept, sets);
-	run_feed(list_make1(run), sets, &batch_current_sink);
+	run_feed(list_make1(run), kept_changes_sets(&under_way.kept), &batch_current_sink);
 	foreach(lc, partitions->added)
 	{
 		AddedLeaf  *added = lfirst(lc);

@@ -29,11 +29,10 @@ extern void fill_check(List *sinks);
 extern bool fill_is_settled(Sink *sink, Batch *batch);
 
 /*
- * Note that the sink's sources changed in a way that the log does not tell, or that
- * only a snapshot would which the batch does not reach.  changed: they have changes in
- * this part.
+ * Note that the sink's sources changed, in this part, in a way that the log does not
+ * tell.
  */
-extern void fill_note_unknown(Sink *sink, Batch *batch, bool changed);
+extern void fill_note_unknown(Sink *sink, Batch *batch);
 /* Note that its changes have been lost. */
 extern void fill_note_lost(Sink *sink, Batch *batch);
 

@@ -22,6 +22,7 @@
 #include "base/process.h"
 #include "batch_runs.h"
 #include "catalog/sink.h"
+#include "catching_up.h"
 #include "fill.h"
 #include "maintain.h"
 #include "maintain/run.h"
@@ -172,21 +173,25 @@ maintain_sink(Sink *sink, Batch *batch)
 		if (!changed && sink->state == SINK_LIVE)
 			run_check_table(sink);
 	}
-	changed |= sink->run_anew;
+	changed |= sink->run_anew || sink->state == SINK_BEHIND;
 	if (!changed && !batch->last_part)
 		return;
 	partitions = partitions_look(sink, batch->aligned);
-	fill_note_unknown(sink, batch, changed);
+	fill_note_unknown(sink, batch);
 	if (fill_move_on(sink, batch, partitions))
 		return;
 
-	if (changed)
+	if (changed && catching_up_lacks_snapshot(sink, batch))
+		catching_up_keep(sink, batch);
+	else if (changed && sink->state == SINK_BEHIND)
+		catching_up_end(sink, batch, partitions);
+	if (changed && !catching_up_lacks_snapshot(sink, batch))
 		batch->to_feed = lappend(batch->to_feed, batch_get_run(batch, sink, partitions));
 	if (batch->last_part && partitions->changed)
 	{
 		note_attached(batch, sink, partitions);
 		partitions_note(sink, partitions);
-		sink_set_state(sink, SINK_LIVE, NULL);
+		sink_set_state(sink, sink->state, NULL);
 	}
 }
 
@@ -232,7 +237,10 @@ maintain_sinks(Batch *batch)
 	}
 	feed_runs(batch);
 	if (!batch->last_part)
+	{
+		catching_up_end_part(batch);
 		return;
+	}
 
 	add_attached(batch);
 	batch_finish_runs(batch, 0);
@@ -249,6 +257,7 @@ maintain_sinks(Batch *batch)
 		}
 	}
 
+	catching_up_end_part(batch);
 	partitions_check(batch->sinks);
 }
 

@@ -78,7 +78,8 @@ refresh_open(Sink *sink, List *leaves, ChangeSet *emit)
 	refresh->leaves = leaves;
 	refresh->context = context;
 	refresh->writer = writer_open(sink, emit);
-	refresh->changed = sink->run_anew;
+	/* what changed while it was behind need not be known */
+	refresh->changed = sink->run_anew || sink->state == SINK_BEHIND;
 	MemoryContextSwitchTo(oldcontext);
 	return &refresh->consumer;
 }
