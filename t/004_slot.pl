@@ -27,7 +27,9 @@ $node->safe_psql(
 my %sinks = (
 	a_groups => 'SELECT k, count(*) AS count, sum(v) AS total, max(v) AS high FROM src GROUP BY k',
 	b_copy => 'SELECT id, v FROM src WHERE k = 1',
-	c_on_copy => 'SELECT count(*) AS count, sum(v) AS total FROM b_copy');
+	c_on_copy => 'SELECT count(*) AS count, sum(v) AS total FROM b_copy',
+	d_joined => 'SELECT a.k, count(*) AS count, sum(b.v) AS total FROM src a JOIN src b ON b.k = a.k AND b.id = a.id + 10 GROUP BY a.k',
+	e_outer => 'SELECT a.id, b.v FROM src a LEFT JOIN b_copy b ON b.id = a.id + 10 WHERE a.id < 50');
 create_sinks($node, 'postgres', \%sinks);
 wait_for_freshet($node);
 my $oid = $node->safe_psql('postgres', q{SELECT oid FROM pg_database WHERE datname = 'postgres'});
@@ -246,7 +248,7 @@ $node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('postgre
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('restored'), $dump ], 'pg_restore');
 is( $node->safe_psql('restored', 'SELECT count(*) FROM freshet.status'),
-	'3', 'the sinks are there');
+	scalar(keys %sinks), 'the sinks are there');
 is( $node->safe_psql('restored', q{SELECT string_agg(DISTINCT state, ', ') FROM freshet.status}),
 	'building', 'none is live');
 is( $node->safe_psql('restored', q{SELECT count(*) FROM pg_class
