@@ -28,6 +28,7 @@
 #include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -192,6 +193,31 @@ make_hash_index(const char *name, const SinkPlan *plan)
 }
 
 /*
+ * By which the rows of a key are found.  A value of any length may be among the keys,
+ * which only a hash index takes; it has one column.
+ */
+static void
+make_lookup_index(const char *name, const SinkPlan *plan)
+{
+	const KeyedQueryPlan *keyed = plan_keyed_query(plan);
+	StringInfoData columns;
+
+	initStringInfo(&columns);
+	for (int i = 0; i < keyed->nkeys; i++)
+	{
+		const char *column = quote_identifier(plan->columns[keyed->keys[i].column].name);
+
+		if (get_typlen(keyed->keys[i].type) > 0)
+			appendStringInfo(&columns, "%s%s", columns.len > 0 ? ", " : "", column);
+	}
+	if (columns.len > 0)
+		names_run(psprintf("CREATE INDEX ON %s (%s)", name, columns.data));
+	else if (OidIsValid(GetDefaultOpClass(keyed->keys[0].type, HASH_AM_OID)))
+		names_run(psprintf("CREATE INDEX ON %s USING hash (%s)", name,
+						   quote_identifier(plan->columns[keyed->keys[0].column].name)));
+}
+
+/*
  * The key; and old rows in the log for those who consume the sink's changes.
  */
 static void
@@ -203,6 +229,8 @@ make_sink_key(Oid relid, const SinkPlan *plan)
 	names_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
 	if (plan->shape == SHAPE_BAG)
 		make_hash_index(name, plan);
+	if (plan->shape == SHAPE_KEYED_QUERY)
+		make_lookup_index(name, plan);
 	if (plan->nkeys == 0 || !plan_shows_keys(plan))
 		return;
 

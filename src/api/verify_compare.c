@@ -109,7 +109,7 @@ is_decided_by_looks(const SinkPlan *plan, const Bitmapset *looks, int column)
 static bool
 is_compared_by_look(const SinkPlan *plan, const CompareColumn *column, TypeCacheEntry *type)
 {
-	if (plan->shape == SHAPE_REFRESH ? plan->chooses_among_equals :
+	if (plan_runs_query(plan) ? plan->chooses_among_equals :
 		plan->shape != SHAPE_COPY && plan->shape != SHAPE_BAG)
 		return false;
 	return column->tolerance == 0 &&
@@ -436,7 +436,7 @@ verify_compare(Sink *sink, Snapshot query_snapshot, Snapshot sink_snapshot,
 	comparison = prepare_comparison(sink, looks);
 	open_side(&query, comparison,
 			  ordered_query(comparison, sink->viewid, NULL,
-							sink->plan->shape == SHAPE_REFRESH ? NULL :
+							plan_runs_query(sink->plan) ? NULL :
 							exact_agg_definition(sink->viewid)),
 			  query_snapshot);
 	open_side(&table, comparison, ordered_query(comparison, sink->relid, sink->columns, NULL),

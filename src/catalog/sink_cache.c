@@ -421,7 +421,8 @@ make_plan(const Sink *sink, const Query *query)
 		case STRATEGY_DELTA:
 			return analyze_delta(query, strcmp(sink->kind, "bag") == 0);
 		case STRATEGY_KEYED:
-			return analyze_wide_view(query);
+			return strcmp(sink->kind, "query") == 0 ? analyze_keyed_query(query) :
+				analyze_wide_view(query);
 		case STRATEGY_REFRESH:
 			return analyze_refresh(query);
 	}
@@ -532,8 +533,8 @@ sink_make_plan(Sink *sink)
 	query = definition_query(sink->viewid);
 	if (query == NULL)
 		process_retry(ERRCODE_UNDEFINED_TABLE, "a relation of the sink was dropped");
-	sink->definition = sink_guard_definition_hash(sink);
 	sink->plan = make_plan(sink, query);
+	sink->definition = sink_guard_definition_hash(sink);
 	if (sink->plan->shape == SHAPE_ROLLUP && has_long_keys(sink->relid))
 	{
 		sink->plan->part.rollup.long_keys = true;

@@ -296,6 +296,21 @@ view_hash(Oid viewid)
 	return hash == 0 ? 1 : hash;
 }
 
+/* Of what a function was last made by: it changes when the function is replaced. */
+static uint32
+function_hash(Oid funcid)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	TransactionId xmin = InvalidTransactionId;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+		ReleaseSysCache(tuple);
+	}
+	return hash_combine(murmurhash32(funcid), murmurhash32(xmin));
+}
+
 int64
 sink_guard_definition_hash(const Sink *sink)
 {
@@ -304,6 +319,12 @@ sink_guard_definition_hash(const Sink *sink)
 
 	foreach(lc, sink->views)
 		views = hash_combine((uint32) views, view_hash(lfirst_oid(lc)));
+	/* a query that is run for some keys would keep what another function gave for others */
+	if (sink->plan->shape == SHAPE_KEYED_QUERY)
+	{
+		foreach(lc, sink->plan->functions)
+			views = hash_combine((uint32) views, function_hash(lfirst_oid(lc)));
+	}
 	return (int64) (views << 32 | view_hash(sink->viewid));
 }
 

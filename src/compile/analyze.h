@@ -34,6 +34,12 @@ extern SinkPlan *analyze_delta(const Query *query, bool as_bag);
 extern SinkPlan *analyze_refresh(const Query *query);
 
 /*
+ * The plan of a query whose rows are recomputed by key; one by which it is run, if
+ * there is no key any more.
+ */
+extern SinkPlan *analyze_keyed_query(const Query *query);
+
+/*
  * The plan of a wide view from its definition, which wide_view.c made.
  */
 extern SinkPlan *analyze_wide_view(const Query *query);

@@ -19,6 +19,7 @@
 
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -170,10 +171,21 @@ walk_query(Query *query, RefreshContext *ctx)
 }
 
 static bool
+note_function(Oid funcid, void *context)
+{
+	SinkPlan   *plan = ((RefreshContext *) context)->plan;
+
+	if (funcid >= FirstNormalObjectId)
+		plan->functions = list_append_unique_oid(plan->functions, funcid);
+	return false;
+}
+
+static bool
 refresh_walker(Node *node, RefreshContext *ctx)
 {
 	if (node == NULL)
 		return false;
+	(void) check_functions_in_node(node, note_function, ctx);
 	if (IsA(node, Query))
 	{
 		/* those of views as well: what they call is part of the result */

@@ -178,8 +178,61 @@ explain_refresh(const StrategyChoice *choice)
 	lines = lappend(lines, pstrdup("strategy: refresh, the query is run whenever one of its "
 								   "sources changes, and what differs is written"));
 	lines = lappend(lines, psprintf("reason: %s", choice->reason));
+	if (choice->no_key != NULL)
+		lines = lappend(lines, psprintf("no key: %s", choice->no_key));
 	for (int i = 0; i < choice->plan->nsources; i++)
 		lines = lappend(lines, source_line(&choice->plan->sources[i]));
+	return lines;
+}
+
+/* How a changed row of an occurrence leads to the key. */
+static char *
+path_line(const SinkPlan *plan, int occurrence)
+{
+	const KeyPath *path = linitial(plan_keyed_query(plan)->paths[occurrence]);
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "source: %s, whose rows ",
+					 names_relation(plan_source_of(plan, occurrence)->relid));
+	if (path->steps == NIL)
+		appendStringInfoString(&buf, "have the key");
+	else
+		appendStringInfoString(&buf, "find the key by ");
+	foreach(lc, path->steps)
+	{
+		const KeyStep *step = lfirst(lc);
+
+		appendStringInfo(&buf, "%s%s", lc == list_head(path->steps) ? "" : ", ",
+						 names_relation(plan_source_of(plan, step->occurrence)->relid));
+	}
+	return buf.data;
+}
+
+static List *
+explain_keyed_query(const StrategyChoice *choice)
+{
+	const SinkPlan *plan = choice->plan;
+	const KeyedQueryPlan *keyed = plan_keyed_query(plan);
+	StringInfoData keys;
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	initStringInfo(&keys);
+	for (int i = 0; i < keyed->nkeys; i++)
+		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(plan->columns[keyed->keys[i].column].name));
+	lines = lappend(lines, pstrdup("strategy: keyed, the query is run for the keys that a change "
+								   "affects, and what differs is written"));
+	lines = lappend(lines, psprintf("reason: %s", choice->reason));
+	lines = lappend(lines, psprintf(ngettext("key: column %s", "key: columns %s", keyed->nkeys),
+									keys.data));
+	for (int i = 0; i < plan->noccurrences; i++)
+		lines = lappend(lines, path_line(plan, i));
+	lines = lappend(lines, identity_line(plan));
+	foreach(lc, index_advice_commands(plan))
+		lines = lappend(lines, psprintf("missing index: %s", (char *) lfirst(lc)));
 	return lines;
 }
 
@@ -196,6 +249,8 @@ analyze_explain(const Query *query)
 	strategy_choose(query, &choice);
 	if (choice.plan->shape == SHAPE_REFRESH)
 		return explain_refresh(&choice);
+	if (choice.plan->shape == SHAPE_KEYED_QUERY)
+		return explain_keyed_query(&choice);
 	analyze_query(&ctx, query, false);
 	plan = ctx.plan;
 

@@ -17,6 +17,8 @@
  * conditions of equality of columns relate: which rows of this one is a row of the
  * other joined with?
  *
+ * So it is of a query that is recomputed by key, whose rows are found by the key, too.
+ *
  * Without an index the answer is there nevertheless, after reading the whole
  * table; so a missing one is worth a NOTICE, not an error.
  *
@@ -192,7 +194,9 @@ index_command(const Wanted *wanted)
 static const char *
 advised(const SinkPlan *plan)
 {
-	return plan->shape == SHAPE_WIDE_VIEW ? "wide view" : "join";
+	if (plan->shape == SHAPE_WIDE_VIEW)
+		return "wide view";
+	return plan->shape == SHAPE_KEYED_QUERY ? "query" : "join";
 }
 
 static void
@@ -295,18 +299,18 @@ relates(const Node *condition, int n, int other, const Var **own)
 
 /* Index on n: from a row of the other to the rows that it is joined with; or NULL. */
 static Wanted *
-joined_side(const SinkPlan *plan, int n, int other)
+joined_side(const SinkPlan *plan, List *conditions, int n, int other)
 {
 	Wanted	   *wanted = palloc0(sizeof(Wanted));
 	ListCell   *lc;
 
 	wanted->relid = plan_source_of(plan, n)->relid;
-	foreach(lc, plan->join->conditions)
+	foreach(lc, conditions)
 	{
 		const Var  *own;
 
 		if (relates(lfirst(lc), n, other, &own))
-			add_index_column(wanted, plan->join->inputs[n].attnos[own->varattno - 1],
+			add_index_column(wanted, plan_inputs(plan)[n].attnos[own->varattno - 1],
 							 ((OpExpr *) lfirst(lc))->inputcollid);
 	}
 	if (wanted->ncolumns == 0)
@@ -318,7 +322,7 @@ joined_side(const SinkPlan *plan, int n, int other)
 }
 
 static List *
-wanted_by_join(const SinkPlan *plan)
+wanted_by_join(const SinkPlan *plan, List *conditions)
 {
 	List	   *wanted = NIL;
 
@@ -326,13 +330,37 @@ wanted_by_join(const SinkPlan *plan)
 	{
 		for (int j = 0; j < plan->noccurrences; j++)
 		{
-			Wanted	   *index = i == j ? NULL : joined_side(plan, i, j);
+			Wanted	   *index = i == j ? NULL : joined_side(plan, conditions, i, j);
 
 			if (index != NULL)
 				wanted = lappend(wanted, index);
 		}
 	}
 	return wanted;
+}
+
+/* By which the rows of a key are found, if it is one of columns of one occurrence. */
+static List *
+wanted_by_key(const SinkPlan *plan)
+{
+	Wanted	   *wanted = palloc0(sizeof(Wanted));
+	int			occurrence = -1;
+	ListCell   *lc;
+
+	foreach(lc, plan_keyed_query(plan)->exprs)
+	{
+		const Var  *var = plain_side(lfirst(lc));
+
+		if (var == NULL || (occurrence >= 0 && var->varno != occurrence + 1))
+			return NIL;
+		occurrence = var->varno - 1;
+		add_index_column(wanted, plan_inputs(plan)[occurrence].attnos[var->varattno - 1],
+						 var->varcollid);
+	}
+	wanted->relid = plan_source_of(plan, occurrence)->relid;
+	wanted->purpose = psprintf("finding the rows of \"%s\" with a key of the result",
+							   get_rel_name(wanted->relid));
+	return list_make1(wanted);
 }
 
 static List *
@@ -374,7 +402,10 @@ find_missing(const SinkPlan *plan)
 	if (plan->shape == SHAPE_WIDE_VIEW)
 		wanted = wanted_by_wide_view(plan);
 	else if (plan->join != NULL)
-		wanted = wanted_by_join(plan);
+		wanted = wanted_by_join(plan, plan->join->conditions);
+	else if (plan->shape == SHAPE_KEYED_QUERY)
+		wanted = list_concat(wanted_by_key(plan),
+							 wanted_by_join(plan, plan_keyed_query(plan)->equalities));
 	foreach(lc, wanted)
 		((Wanted *) lfirst(lc))->number = foreach_current_index(lc);
 	list_sort(wanted, compare_width);

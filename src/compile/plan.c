@@ -21,6 +21,7 @@ plan_strategy(const SinkPlan *plan)
 		case SHAPE_BAG:
 			return STRATEGY_DELTA;
 		case SHAPE_WIDE_VIEW:
+		case SHAPE_KEYED_QUERY:
 			return STRATEGY_KEYED;
 		case SHAPE_REFRESH:
 			return STRATEGY_REFRESH;
@@ -31,7 +32,7 @@ plan_strategy(const SinkPlan *plan)
 bool
 plan_needs_snapshot(const SinkPlan *plan)
 {
-	return plan->shape == SHAPE_REFRESH || plan->join != NULL;
+	return plan_runs_query(plan) || plan->join != NULL;
 }
 
 bool
@@ -71,6 +72,7 @@ plan_kind(const SinkPlan *plan)
 			return "bag";
 		case SHAPE_WIDE_VIEW:
 			return "wide view";
+		case SHAPE_KEYED_QUERY:
 		case SHAPE_REFRESH:
 			return "query";
 	}

@@ -138,10 +138,14 @@ typedef enum SinkShape
 	SHAPE_COPY,					/* delta: filtered, projected copy of the source */
 	SHAPE_BAG,					/* delta: the same, of rows without a key */
 	SHAPE_WIDE_VIEW,			/* keyed: one document per row of the root */
+	SHAPE_KEYED_QUERY,			/* keyed: the rows of a query, recomputed by key */
 	SHAPE_REFRESH				/* refresh: the rows of any query */
 } SinkShape;
 
-/* What a join reads of an occurrence: its column n is attnos[n - 1] of the table. */
+/*
+ * What a join, or a path to keys, reads of an occurrence: its column n is
+ * attnos[n - 1] of the table.
+ */
 typedef struct JoinInput
 {
 	int			ncolumns;
@@ -161,6 +165,44 @@ typedef struct JoinPlan
 	List	   *columns;		/* Var * */
 	List	   *conditions;		/* Exprs, implicitly ANDed */
 } JoinPlan;
+
+/*
+ * From a changed row of an occurrence to the keys that it may affect: it is joined
+ * with one occurrence after the other, by conditions over those so far, and the
+ * keys are expressions over all of them.  Vars as in JoinPlan.
+ */
+typedef struct KeyStep
+{
+	int			occurrence;
+	bool		outer;			/* a row without a match leads to keys, too */
+	List	   *conditions;
+} KeyStep;
+
+typedef struct KeyPath
+{
+	List	   *conditions;		/* on the changed row alone */
+	List	   *steps;			/* KeyStep * */
+	List	   *keys;			/* Expr *, by key */
+} KeyPath;
+
+/* Paths of one occurrence, at the most. */
+#define KEY_MAX_PATHS	64
+
+/*
+ * KEYED_QUERY: columns of the query by which its rows can be recomputed.  Many rows,
+ * or none, may have the same key.
+ */
+typedef struct KeyedQueryPlan
+{
+	int			nkeys;
+	KeySpec    *keys;			/* expr is NULL; column >= 0 */
+	JoinInput  *inputs;			/* by occurrence */
+	List	  **paths;			/* by occurrence: List of KeyPath * */
+
+	/* for advice on indexes: */
+	List	   *exprs;			/* Expr *, by key: what it is of the occurrences */
+	List	   *equalities;		/* OpExpr *: conditions on two occurrences */
+} KeyedQueryPlan;
 
 /*
  * A column of a lookup that is related to a column of an enclosing node:
@@ -245,10 +287,11 @@ typedef struct SinkPlan
 	bool		uses_settings;	/* depends on TimeZone, DateStyle, ... */
 
 	/*
-	 * REFRESH: the query may choose among rows or values that are equal, and
-	 * choose otherwise when it is run again.
+	 * REFRESH, KEYED_QUERY: the query may choose among rows or values that are
+	 * equal, and choose otherwise when it is run again.
 	 */
 	bool		chooses_among_equals;
+	List	   *functions;		/* the same: OIDs of users' functions that it calls */
 
 	/* what only one shape has: ask plan_rows() and so on, which check it */
 	union
@@ -256,6 +299,7 @@ typedef struct SinkPlan
 		RowPlan		rows;		/* COPY and BAG; begins that of a ROLLUP */
 		RollupPlan	rollup;
 		WideViewPlan wide_view;
+		KeyedQueryPlan keyed_query;
 	}			part;
 } SinkPlan;
 
@@ -295,6 +339,27 @@ plan_wide_view(const SinkPlan *plan)
 {
 	Assert(plan->shape == SHAPE_WIDE_VIEW);
 	return &plan->part.wide_view;
+}
+
+static inline const KeyedQueryPlan *
+plan_keyed_query(const SinkPlan *plan)
+{
+	Assert(plan->shape == SHAPE_KEYED_QUERY);
+	return &plan->part.keyed_query;
+}
+
+/* What the occurrences' changed rows are collected by: of a join, or a KEYED_QUERY. */
+static inline const JoinInput *
+plan_inputs(const SinkPlan *plan)
+{
+	return plan->join != NULL ? plan->join->inputs : plan_keyed_query(plan)->inputs;
+}
+
+/* Are its rows computed by running the query itself? */
+static inline bool
+plan_runs_query(const SinkPlan *plan)
+{
+	return plan->shape == SHAPE_REFRESH || plan->shape == SHAPE_KEYED_QUERY;
 }
 
 /* The strategy that maintains a sink of this shape. */

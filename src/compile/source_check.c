@@ -178,7 +178,7 @@ source_check_all(const SinkPlan *plan, Oid userid)
 	{
 		check_source(&plan->sources[i]);
 		/* the executor checks them whenever a query is run */
-		if (plan->shape != SHAPE_REFRESH && !plan->through_views)
+		if (!plan_runs_query(plan) && !plan->through_views)
 			source_check_rights(&plan->sources[i], userid);
 	}
 }

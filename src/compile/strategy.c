@@ -9,6 +9,8 @@
  * whenever a source changes ("refresh").  Other errors, a function that does
  * not exist or a division by zero in a constant, are the user's to see.
  *
+ * If the rows of such a query can be recomputed by a key ("keyed"), that is done instead.
+ *
  * Running the query holds up all other sinks of the database for as long.  So
  * it must be cheap, as the planner sees it: see freshet.refresh_cost_limit.
  *
@@ -30,6 +32,7 @@
 
 #include "analyze.h"
 #include "analyze_internal.h"
+#include "analyze_keyed.h"
 #include "base/guc.h"
 #include "base/names.h"
 #include "source_check.h"
@@ -111,8 +114,8 @@ plan_query(const Query *query)
 }
 
 /*
- * Who joins tables of others, or reads them through views, cannot set their replica
- * identity; to run the query none is needed.  Returns a table that stands in the way.
+ * Who joins tables of others, or reads them through views or by a key, cannot set
+ * their replica identity; to run the query none is needed.  Returns a table that stands in the way.
  */
 static Oid
 foreign_identity(const SinkPlan *plan)
@@ -120,7 +123,7 @@ foreign_identity(const SinkPlan *plan)
 	List	   *insufficient;
 	ListCell   *lc;
 
-	if ((plan->join == NULL && !plan->through_views) ||
+	if ((plan->join == NULL && !plan->through_views && plan->shape != SHAPE_KEYED_QUERY) ||
 		source_identities_suffice(plan, &insufficient))
 		return InvalidOid;
 	foreach(lc, insufficient)
@@ -145,6 +148,12 @@ strategy_choose(const Query *query, StrategyChoice *choice)
 		return;
 
 	choice->plan = analyze_refresh(query);
+	if (!OidIsValid(foreign) && analyze_keyed(query, choice->plan, &choice->no_key))
+	{
+		foreign = foreign_identity(choice->plan);
+		if (OidIsValid(foreign))
+			choice->plan = analyze_refresh(query);
+	}
 	if (OidIsValid(foreign))
 	{
 		choice->reason = psprintf("the replica identity of %s", names_relation(foreign));
@@ -157,7 +166,7 @@ strategy_choose(const Query *query, StrategyChoice *choice)
 		choice->hint = refusal->hint;
 	}
 	choice->cost = plan_query(query);
-	if (choice->cost > freshet_refresh_cost_limit)
+	if (choice->plan->shape == SHAPE_REFRESH && choice->cost > freshet_refresh_cost_limit)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s is not supported in the definition of a sink whose query is expensive",

@@ -15,9 +15,10 @@ typedef struct StrategyChoice
 {
 	SinkPlan   *plan;
 
-	/* STRATEGY_REFRESH: why no better one, a phrase; and a hint, or NULL */
+	/* not STRATEGY_DELTA: why it is not, a phrase; and a hint, or NULL */
 	char	   *reason;
 	char	   *hint;
+	const char *no_key;			/* STRATEGY_REFRESH: why not by key, or NULL */
 	double		cost;			/* of running the query, by the planner */
 } StrategyChoice;
 

@@ -32,6 +32,7 @@
 
 #include "base/guc.h"
 #include "base/process.h"
+#include "changed_rows.h"
 #include "execute.h"
 #include "join_feed.h"
 #include "join_plans.h"
@@ -39,17 +40,6 @@
 #include "signed_rows.h"
 
 #define QUERY_NAME	"freshet: joining the sources"
-
-/* The changed rows of one occurrence. */
-typedef struct FeedInput
-{
-	int			ncolumns;
-	const AttrNumber *attnos;
-	TupleDesc	desc;			/* of these columns */
-	Datum	   *values;			/* and a weight behind them */
-	bool	   *nulls;
-	SignedRows *rows;			/* NULL: none came */
-} FeedInput;
 
 typedef struct JoinFeed
 {
@@ -60,9 +50,8 @@ typedef struct JoinFeed
 	List	   *leaves;
 	MemoryContext context;
 	MemoryContext row_context;	/* reset after each joined row */
-	FeedInput  *inputs;			/* by occurrence */
-	JoinChanges *changes;		/* the same, when they are netted */
-	int			nchanged;
+	ChangedRows *changed;
+	JoinChanges *changes;		/* by occurrence, when they are netted */
 
 	/* the joined rows */
 	TupleDesc	desc;
@@ -77,42 +66,13 @@ typedef struct JoinFeed
 static void
 feed_input_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int sign)
 {
-	JoinFeed   *feed = (JoinFeed *) consumer;
-	FeedInput  *input = &feed->inputs[occurrence];
-
-	if (input->rows == NULL)
-	{
-		MemoryContext oldcontext = MemoryContextSwitchTo(feed->context);
-		int			memory = freshet_work_mem / (2 * feed->plan->noccurrences);
-
-		input->rows = signed_rows_create(input->desc, 0, NULL, NULL, memory);
-		MemoryContextSwitchTo(oldcontext);
-	}
-	for (int i = 0; i < input->ncolumns; i++)
-		input->values[i] = slot_getattr(slot, input->attnos[i], &input->nulls[i]);
-	signed_rows_put_image(input->rows, sign, input->values, input->nulls);
+	changed_rows_put(((JoinFeed *) consumer)->changed, occurrence, slot, sign);
 }
 
 static void
 feed_truncate(RowConsumer *consumer, int occurrence)
 {
 	elog(ERROR, "a source of a join was truncated");
-}
-
-static void
-create_input(JoinFeed *feed, int occurrence)
-{
-	FeedInput  *input = &feed->inputs[occurrence];
-	TupleDesc	desc = join_changes_desc(feed->plan, occurrence);
-
-	input->ncolumns = feed->plan->join->inputs[occurrence].ncolumns;
-	input->attnos = feed->plan->join->inputs[occurrence].attnos;
-	input->values = palloc0(desc->natts * sizeof(Datum));
-	input->nulls = palloc0(desc->natts * sizeof(bool));
-	input->desc = CreateTemplateTupleDesc(input->ncolumns);
-	for (int i = 1; i <= input->ncolumns; i++)
-		TupleDescCopyEntry(input->desc, i, desc, i);
-	feed->changes[occurrence].desc = desc;
 }
 
 static TupleDesc
@@ -149,10 +109,7 @@ join_feed_create(Sink *sink, RowConsumer *target, List *leaves)
 	feed->context = context;
 	feed->row_context = AllocSetContextCreate(context, "freshet joined row",
 											  ALLOCSET_SMALL_SIZES);
-	feed->inputs = palloc0(feed->plan->noccurrences * sizeof(FeedInput));
-	feed->changes = palloc0(feed->plan->noccurrences * sizeof(JoinChanges));
-	for (int i = 0; i < feed->plan->noccurrences; i++)
-		create_input(feed, i);
+	feed->changed = changed_rows_create(feed->plan);
 	feed->desc = joined_desc(feed->plan);
 	MemoryContextSwitchTo(oldcontext);
 	return &feed->consumer;
@@ -163,13 +120,7 @@ join_feed_destroy(RowConsumer *consumer)
 {
 	JoinFeed   *feed = (JoinFeed *) consumer;
 
-	for (int i = 0; i < feed->plan->noccurrences; i++)
-	{
-		if (feed->inputs[i].rows != NULL)
-			signed_rows_destroy(feed->inputs[i].rows);
-		if (feed->changes[i].store != NULL)
-			tuplestore_end(feed->changes[i].store);
-	}
+	changed_rows_destroy(feed->changed);
 	if (feed->joined != NULL)
 		signed_rows_destroy(feed->joined);
 	MemoryContextDelete(feed->context);
@@ -178,37 +129,6 @@ join_feed_destroy(RowConsumer *consumer)
 /*
  * Joining
  */
-
-/* What is left of the changes of an occurrence. */
-static void
-net_input(JoinFeed *feed, int occurrence)
-{
-	FeedInput  *input = &feed->inputs[occurrence];
-	JoinChanges *changes = &feed->changes[occurrence];
-	int64		weight;
-	Datum	   *values;
-	bool	   *nulls;
-
-	if (input->rows == NULL)
-		return;
-	signed_rows_sort(input->rows);
-	while (signed_rows_get_net(input->rows, &weight, &values, &nulls))
-	{
-		if (changes->store == NULL)
-			changes->store = tuplestore_begin_heap(true, false,
-												   freshet_work_mem /
-												   (2 * feed->plan->noccurrences));
-		memcpy(input->values, values, input->ncolumns * sizeof(Datum));
-		memcpy(input->nulls, nulls, input->ncolumns * sizeof(bool));
-		input->values[input->ncolumns] = Int64GetDatum(weight);
-		tuplestore_putvalues(changes->store, changes->desc, input->values, input->nulls);
-		changes->count++;
-	}
-	signed_rows_destroy(input->rows);
-	input->rows = NULL;
-	if (changes->store != NULL)
-		feed->nchanged++;
-}
 
 /* To the target, as often as it came or went. */
 static void
@@ -248,16 +168,33 @@ take_row(TupleTableSlot *slot, void *arg)
 	MemoryContextReset(feed->row_context);
 }
 
+/* What makes the query of a term. */
+typedef struct Term
+{
+	const JoinFeed *feed;
+	int			changed;
+} Term;
+
+static Query *
+term_query(void *arg)
+{
+	const Term *term = arg;
+
+	return join_term_query(term->feed->plan, term->feed->changes, term->changed);
+}
+
 static void
 run_term(JoinFeed *feed, int occurrence, QueryEnvironment *env)
 {
 	Sink	   *sink = feed->sink;
+	Term		term = {feed, occurrence};
 	PlannedStmt *stmt;
 
 	if (sink->run_cache == NULL)
 		sink->run_cache = join_plans_create(sink->context);
-	stmt = join_plans_get(sink->run_cache, feed->plan, feed->changes, occurrence,
-						  &feed->nweights);
+	feed->nweights = join_term_weights(feed->changes, occurrence);
+	stmt = join_plans_get(sink->run_cache, feed->plan->noccurrences, feed->changes, occurrence,
+						  term_query, &term);
 	execute_plan(stmt, QUERY_NAME, NULL, env, take_row, feed);
 }
 
@@ -286,14 +223,13 @@ join_feed_deliver(RowConsumer *consumer)
 	JoinFeed   *feed = (JoinFeed *) consumer;
 	MemoryContext oldcontext = MemoryContextSwitchTo(feed->context);
 	QueryEnvironment *env;
+	int			nchanged = changed_rows_net(feed->changed, &feed->changes);
 
-	for (int i = 0; i < feed->plan->noccurrences; i++)
-		net_input(feed, i);
-	if (feed->nchanged > 0)
+	if (nchanged > 0)
 	{
 		feed_check_sources(feed->sink, feed->leaves);
 		env = join_term_environment(feed->plan, feed->changes);
-		if (feed->nchanged > 1)
+		if (nchanged > 1)
 			feed->joined = signed_rows_create(feed->desc, 0, NULL, NULL, freshet_work_mem / 2);
 		for (int i = 0; i < feed->plan->noccurrences; i++)
 		{

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * join_plans.c
- *		Plans of a join's terms, kept over the batches.
+ *		Plans of queries over what has changed, kept over the batches.
  *
- * A term is planned for what has changed in the batch, and for how many rows of
+ * A term of a join, or a path to keys, is planned for what has changed in the batch, and for how many rows of
  * it.  A plan serves changes of the same occurrences, in numbers of the same
  * classes (plan_sizes.c).
  *
- * Terms are no text, so PostgreSQL's cache of plans cannot keep them.  What makes
+ * They are no text, so PostgreSQL's cache of plans cannot keep them.  What makes
  * a plan of that cache void makes one void here: a message about a relation that
  * it reads, which indexes and statistics have sent, too.  Those about functions,
  * operators and types end the whole of the sink's plan (catalog/sink_cache.c).
@@ -33,9 +33,8 @@
 
 typedef struct JoinTermPlan
 {
-	int			changed;		/* the occurrence whose changes are joined */
+	int			number;			/* of the query */
 	int		   *classes;		/* of each occurrence's number of changes; -1: none */
-	int			nweights;
 	PlannedStmt *stmt;
 	MemoryContext context;
 	PlanSizes  *sizes;
@@ -127,7 +126,7 @@ is_of_classes(const JoinTermPlan *plan, const JoinChanges *changes, int n)
 
 /* One for which an index was still too new is made again. */
 static JoinTermPlan *
-find_plan(JoinPlans *plans, const JoinChanges *changes, int n, int changed)
+find_plan(JoinPlans *plans, const JoinChanges *changes, int n, int number)
 {
 	ListCell   *lc;
 
@@ -135,7 +134,7 @@ find_plan(JoinPlans *plans, const JoinChanges *changes, int n, int changed)
 	{
 		JoinTermPlan *plan = lfirst(lc);
 
-		if (plan->changed != changed || !is_of_classes(plan, changes, n))
+		if (plan->number != number || !is_of_classes(plan, changes, n))
 			continue;
 		if (!plan->stmt->transientPlan && plan_sizes_are_right(plan->sizes))
 			return plan;
@@ -146,7 +145,8 @@ find_plan(JoinPlans *plans, const JoinChanges *changes, int n, int changed)
 }
 
 static JoinTermPlan *
-make_plan(JoinPlans *plans, const SinkPlan *plan, const JoinChanges *changes, int changed)
+make_plan(JoinPlans *plans, int n, const JoinChanges *changes, int number, JoinQueryMaker make,
+		  void *arg)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet join plan",
 												  ALLOCSET_SMALL_SIZES);
@@ -154,15 +154,14 @@ make_plan(JoinPlans *plans, const SinkPlan *plan, const JoinChanges *changes, in
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(work);
 	JoinTermPlan *result = MemoryContextAllocZero(context, sizeof(JoinTermPlan));
-	Query	   *query = join_term_query(plan, changes, changed, &result->nweights);
-	PlannedStmt *stmt = pg_plan_query(query, QUERY_NAME, 0, NULL);
+	PlannedStmt *stmt = pg_plan_query(make(arg), QUERY_NAME, 0, NULL);
 
 	MemoryContextSwitchTo(context);
 	result->context = context;
-	result->changed = changed;
+	result->number = number;
 	result->stmt = copyObject(stmt);
-	result->classes = palloc(plan->noccurrences * sizeof(int));
-	for (int i = 0; i < plan->noccurrences; i++)
+	result->classes = palloc(n * sizeof(int));
+	for (int i = 0; i < n; i++)
 		result->classes[i] = size_class(&changes[i]);
 	result->sizes = plan_sizes_note(stmt);
 
@@ -176,17 +175,16 @@ make_plan(JoinPlans *plans, const SinkPlan *plan, const JoinChanges *changes, in
 }
 
 PlannedStmt *
-join_plans_get(JoinPlans *plans, const SinkPlan *plan, const JoinChanges *changes, int changed,
-			   int *nweights)
+join_plans_get(JoinPlans *plans, int n, const JoinChanges *changes, int number,
+			   JoinQueryMaker make, void *arg)
 {
 	JoinTermPlan *found;
 
 	if (plans->voided || list_length(plans->plans) >= MAX_PLANS)
 		drop_all(plans);
 	plans->voided = false;
-	found = find_plan(plans, changes, plan->noccurrences, changed);
+	found = find_plan(plans, changes, n, number);
 	if (found == NULL)
-		found = make_plan(plans, plan, changes, changed);
-	*nweights = found->nweights;
+		found = make_plan(plans, n, changes, number, make, arg);
 	return found->stmt;
 }

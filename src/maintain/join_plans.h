@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * join_plans.h
- *		Plans of a join's terms, kept over the batches.
+ *		Plans of queries over what has changed, kept over the batches.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,9 +10,9 @@
 
 #include "postgres.h"
 
+#include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 
-#include "compile/plan.h"
 #include "join_query.h"
 
 typedef struct JoinPlans JoinPlans;
@@ -20,11 +20,15 @@ typedef struct JoinPlans JoinPlans;
 /* They are kept as long as the context. */
 extern JoinPlans *join_plans_create(MemoryContext context);
 
+/* What a plan is made of. */
+typedef Query *(*JoinQueryMaker) (void *arg);
+
 /*
- * The plan of a term, made for changes of about this number; valid until the
- * next call.  All that it reads must be locked.
+ * The plan of a query over what has changed of n occurrences, in about these numbers;
+ * valid until the next call.  number: which query it is, of those of the sink; make
+ * yields it, if it has to be planned.  All that it reads must be locked.
  */
-extern PlannedStmt *join_plans_get(JoinPlans *plans, const SinkPlan *plan,
-								   const JoinChanges *changes, int changed, int *nweights);
+extern PlannedStmt *join_plans_get(JoinPlans *plans, int n, const JoinChanges *changes,
+								   int number, JoinQueryMaker make, void *arg);
 
 #endif							/* FRESHET_JOIN_PLANS_H */

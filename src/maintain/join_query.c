@@ -33,14 +33,6 @@
 #include "join_query.h"
 #include "query_nodes.h"
 
-/* How an occurrence takes part in a query. */
-typedef enum JoinSide
-{
-	SIDE_NEW,					/* its rows at the snapshot */
-	SIDE_OLD,					/* its rows before the batch, if it has changed */
-	SIDE_CHANGES				/* the difference */
-} JoinSide;
-
 static char *
 changes_name(int occurrence)
 {
@@ -50,7 +42,7 @@ changes_name(int occurrence)
 TupleDesc
 join_changes_desc(const SinkPlan *plan, int occurrence)
 {
-	const JoinInput *input = &plan->join->inputs[occurrence];
+	const JoinInput *input = &plan_inputs(plan)[occurrence];
 	Oid			relid = plan_source_of(plan, occurrence)->relid;
 	TupleDesc	desc = CreateTemplateTupleDesc(input->ncolumns + 1);
 	AttrNumber	column = 1;
@@ -96,33 +88,11 @@ table_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence)
 	{
 		Var		   *var = changes_var(changes, 1, column);
 
-		var->varattno = plan->join->inputs[occurrence].attnos[column - 1];
+		var->varattno = plan_inputs(plan)[occurrence].attnos[column - 1];
 		tlist = query_target(tlist, (Expr *) var);
 	}
 	tlist = query_target(tlist, weight_of_one());
 	return query_select(query_table(plan_source_of(plan, occurrence)->relid), NIL, tlist);
-}
-
-static RangeTblEntry *
-changes_entry(const JoinChanges *changes, int occurrence)
-{
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-
-	rte->rtekind = RTE_NAMEDTUPLESTORE;
-	rte->enrname = changes_name(occurrence);
-	rte->enrtuples = changes->count;
-	rte->inFromCl = true;
-	rte->eref = makeAlias(rte->enrname, NIL);
-	for (int i = 0; i < changes->desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(changes->desc, i);
-
-		rte->coltypes = lappend_oid(rte->coltypes, att->atttypid);
-		rte->coltypmods = lappend_int(rte->coltypmods, att->atttypmod);
-		rte->colcollations = lappend_oid(rte->colcollations, att->attcollation);
-		rte->eref->colnames = lappend(rte->eref->colnames, makeString(psprintf("c%d", i + 1)));
-	}
-	return rte;
 }
 
 /* The difference, or what takes it away. */
@@ -140,18 +110,18 @@ changes_side(const JoinChanges *changes, int occurrence, bool negated)
 										 InvalidOid, COERCE_EXPLICIT_CALL);
 		tlist = query_target(tlist, expr);
 	}
-	return query_select(changes_entry(changes, occurrence), NIL, tlist);
+	return query_select(query_rows(changes_name(occurrence), changes->desc, changes->count), NIL, tlist);
 }
 
-/* The rows before the batch. */
+/* The rows at the snapshot and those that have changed; or without these. */
 static Query *
-old_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence)
+changed_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence, bool without)
 {
 	Query	   *query;
 	SetOperationStmt *op = makeNode(SetOperationStmt);
 	List	   *tlist = NIL;
 	Query	   *now = table_side(plan, changes, occurrence);
-	Query	   *change = changes_side(changes, occurrence, true);
+	Query	   *change = changes_side(changes, occurrence, without);
 
 	op->op = SETOP_UNION;
 	op->all = true;
@@ -173,15 +143,17 @@ old_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence)
 	return query;
 }
 
-static Query *
-make_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence, JoinSide side)
+Query *
+join_side_query(const SinkPlan *plan, const JoinChanges *changes, int occurrence, JoinSide side)
 {
 	switch (side)
 	{
 		case SIDE_CHANGES:
 			return changes_side(changes, occurrence, false);
 		case SIDE_OLD:
-			return old_side(plan, changes, occurrence);
+			return changed_side(plan, changes, occurrence, true);
+		case SIDE_BOTH:
+			return changed_side(plan, changes, occurrence, false);
 		case SIDE_NEW:
 			return table_side(plan, changes, occurrence);
 	}
@@ -225,18 +197,17 @@ join_query(const SinkPlan *plan)
 	{
 		JoinChanges none = {.desc = join_changes_desc(plan, i)};
 
-		sides = lappend(sides, make_side(plan, &none, i, SIDE_NEW));
+		sides = lappend(sides, join_side_query(plan, &none, i, SIDE_NEW));
 	}
 	return join_sides(plan, sides, joined_columns(plan));
 }
 
 Query *
-join_term_query(const SinkPlan *plan, const JoinChanges *changes, int changed, int *nweights)
+join_term_query(const SinkPlan *plan, const JoinChanges *changes, int changed)
 {
 	List	   *tlist = joined_columns(plan);
 	List	   *sides = NIL;
 
-	*nweights = 0;
 	for (int i = 0; i < plan->noccurrences; i++)
 	{
 		JoinSide	side = SIDE_NEW;
@@ -246,11 +217,20 @@ join_term_query(const SinkPlan *plan, const JoinChanges *changes, int changed, i
 			side = i == changed ? SIDE_CHANGES : SIDE_OLD;
 			tlist = query_target(tlist, (Expr *) changes_var(&changes[i], i + 1,
 															 changes[i].desc->natts));
-			(*nweights)++;
 		}
-		sides = lappend(sides, make_side(plan, &changes[i], i, side));
+		sides = lappend(sides, join_side_query(plan, &changes[i], i, side));
 	}
 	return join_sides(plan, sides, tlist);
+}
+
+int
+join_term_weights(const JoinChanges *changes, int changed)
+{
+	int			n = 0;
+
+	for (int i = 0; i <= changed; i++)
+		n += changes[i].store != NULL;
+	return n;
 }
 
 QueryEnvironment *

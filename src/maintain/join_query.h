@@ -27,8 +27,21 @@ typedef struct JoinChanges
 	int64		count;			/* of rows */
 } JoinChanges;
 
-/* That description of an occurrence. */
+/* How an occurrence takes part in a query. */
+typedef enum JoinSide
+{
+	SIDE_NEW,					/* its rows at the snapshot */
+	SIDE_OLD,					/* its rows before the batch, if it has changed */
+	SIDE_BOTH,					/* both, some of them twice */
+	SIDE_CHANGES				/* the difference */
+} JoinSide;
+
+/* The description of the changes of an occurrence. */
 extern TupleDesc join_changes_desc(const SinkPlan *plan, int occurrence);
+
+/* SELECT the columns of the input and the weight FROM a side of an occurrence. */
+extern Query *join_side_query(const SinkPlan *plan, const JoinChanges *changes, int occurrence,
+							  JoinSide side);
 
 /* SELECT the columns of the joined row FROM the sources WHERE the conditions. */
 extern Query *join_query(const SinkPlan *plan);
@@ -36,11 +49,11 @@ extern Query *join_query(const SinkPlan *plan);
 /*
  * The term of the join's difference that the changes of one occurrence make:
  * these, joined with the occurrences before it as they were and those after it
- * as they are.  After the columns of the joined row come nweights factors of how
- * often it came.
+ * as they are.  After the columns of the joined row come the factors of how often it
+ * came, so many of them.
  */
-extern Query *join_term_query(const SinkPlan *plan, const JoinChanges *changes, int changed,
-							  int *nweights);
+extern Query *join_term_query(const SinkPlan *plan, const JoinChanges *changes, int changed);
+extern int	join_term_weights(const JoinChanges *changes, int changed);
 
 /* What that query reads the changes from. */
 extern QueryEnvironment *join_term_environment(const SinkPlan *plan, const JoinChanges *changes);

@@ -193,3 +193,13 @@ key_query_run(KeyQuery *query, const char *sql, const KeyRows *keys, bool parall
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
 }
+
+double
+key_query_cost(KeyQuery *query, const char *sql, const KeyRows *keys)
+{
+	CachedPlan *plan = get_plan(query, sql, keys, false, make_environment(keys));
+	double		cost = linitial_node(PlannedStmt, plan->stmt_list)->planTree->total_cost;
+
+	ReleaseCachedPlan(plan, CurrentResourceOwner);
+	return cost;
+}

@@ -45,4 +45,7 @@ extern KeyQuery *key_query_create(MemoryContext context, bool by_index);
 extern void key_query_run(KeyQuery *query, const char *sql, const KeyRows *keys, bool parallel,
 						  ExecuteCallback callback, void *arg);
 
+/* The planner's estimate of what that would cost. */
+extern double key_query_cost(KeyQuery *query, const char *sql, const KeyRows *keys);
+
 #endif							/* FRESHET_KEY_QUERY_H */

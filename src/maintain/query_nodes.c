@@ -60,6 +60,28 @@ query_subquery(Query *subquery)
 	return rte;
 }
 
+RangeTblEntry *
+query_rows(char *name, TupleDesc desc, double count)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+	rte->rtekind = RTE_NAMEDTUPLESTORE;
+	rte->enrname = name;
+	rte->enrtuples = count;
+	rte->inFromCl = true;
+	rte->eref = makeAlias(name, NIL);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		rte->coltypes = lappend_oid(rte->coltypes, att->atttypid);
+		rte->coltypmods = lappend_int(rte->coltypmods, att->atttypmod);
+		rte->colcollations = lappend_oid(rte->colcollations, att->attcollation);
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(psprintf("c%d", i + 1)));
+	}
+	return rte;
+}
+
 Node *
 query_reference(int rti)
 {

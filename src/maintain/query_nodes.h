@@ -10,12 +10,16 @@
 
 #include "postgres.h"
 
+#include "access/tupdesc.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
 
 /* The entries of a table, and of a query in FROM. */
 extern RangeTblEntry *query_table(Oid relid);
 extern RangeTblEntry *query_subquery(Query *subquery);
+
+/* The entry of rows that the query is given under this name; its columns are c1, c2, ... */
+extern RangeTblEntry *query_rows(char *name, TupleDesc desc, double count);
 
 /* A place of the range table in FROM, or in a set operation. */
 extern Node *query_reference(int rti);

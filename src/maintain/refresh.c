@@ -10,8 +10,8 @@
  * What it yields is compared with the sink, which is written as its owner.
  *
  * Nothing of it serves a batch that is not aligned: the snapshot is ahead of
- * what was decoded.  The sink is then set building, and filled, which is the
- * same, when a batch has reached its snapshot.
+ * what was decoded.  The sink is behind then (engine/catching_up.c), and its query is
+ * run when a batch has reached its snapshot.
  *
  * A new plan is a reason to run the query as well: a view or a function that
  * the query uses may have been replaced.
@@ -31,6 +31,7 @@
 #include "base/names.h"
 #include "base/process.h"
 #include "key_query.h"
+#include "refresh.h"
 #include "row_diff.h"
 #include "run.h"
 
@@ -104,32 +105,41 @@ definition_text(const Sink *sink)
 	return sql.data;
 }
 
-static void
-run_query(Refresh *refresh, int64 *rows_done)
+void
+refresh_write_all(Sink *sink, SinkWriter *writer, KeyQuery *query, int64 *rows_done)
 {
-	Sink	   *sink = refresh->sink;
-	MemoryContext context = AllocSetContextCreate(refresh->context, "freshet result",
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet result",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	int			nestlevel = NewGUCNestLevel();
-	QueryResult result = {row_diff_begin(refresh->writer), rows_done};
+	QueryResult result = {row_diff_begin(writer), rows_done};
 
 	process_lock_relation(sink->viewid, AccessShareLock);
 	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
-	if (sink->run_cache == NULL)
-		sink->run_cache = key_query_create(sink->context, false);
-	key_query_run(sink->run_cache, definition_text(sink), NULL, false, take_row, &result);
+	key_query_run(query, definition_text(sink), NULL, false, take_row, &result);
 	AtEOXact_GUC(false, nestlevel);
 
-	writer_begin(refresh->writer);
+	writer_begin(writer);
 	row_diff_write(result.diff);
-	writer_end(refresh->writer);
+	writer_end(writer);
 
 	row_diff_end(result.diff);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
+}
+
+static void
+run_query(Refresh *refresh, int64 *rows_done)
+{
+	Sink	   *sink = refresh->sink;
+	MemoryContext oldcontext = MemoryContextSwitchTo(refresh->context);
+
+	if (sink->run_cache == NULL)
+		sink->run_cache = key_query_create(sink->context, false);
+	refresh_write_all(sink, refresh->writer, sink->run_cache, rows_done);
 	refresh->changed = false;
+	MemoryContextSwitchTo(oldcontext);
 }
 
 static void

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * row_diff.c
- *		Make a sink equal to a multiset of rows by writing what differs.
+ *		Make a sink, or some of its rows, equal to a multiset of rows by writing
+ *		what differs.
  *
  * Rows are equal if their values have the same image: 1.0 is not 1.00 here.
  * So types without an equality serve as well, and what is shown is what was
@@ -108,6 +109,15 @@ row_diff_begin(SinkWriter *writer)
 	return diff;
 }
 
+RowDiff *
+row_diff_begin_some(SinkWriter *writer)
+{
+	RowDiff    *diff = row_diff_begin(writer);
+
+	begin_image_sort(diff, &diff->stored);
+	return diff;
+}
+
 static uint64
 hash_row(RowDiff *diff, const Datum *values, const bool *nulls)
 {
@@ -146,6 +156,17 @@ row_diff_add(RowDiff *diff, TupleTableSlot *slot)
 	memcpy(&diff->in_slot->tts_isnull[FIRST_ATTNO - 1], slot->tts_isnull,
 		   diff->ncolumns * sizeof(bool));
 	put_row(diff, &diff->wanted, NULL);
+}
+
+void
+row_diff_add_stored(RowDiff *diff, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	memcpy(&diff->in_slot->tts_values[FIRST_ATTNO - 1], slot->tts_values + 1,
+		   diff->ncolumns * sizeof(Datum));
+	memcpy(&diff->in_slot->tts_isnull[FIRST_ATTNO - 1], slot->tts_isnull + 1,
+		   diff->ncolumns * sizeof(bool));
+	put_row(diff, &diff->stored, (ItemPointer) DatumGetPointer(slot->tts_values[0]));
 }
 
 static void
@@ -265,7 +286,8 @@ void
 row_diff_write(RowDiff *diff)
 {
 	diff->inserts = tuplestore_begin_heap(false, false, Max(freshet_work_mem / 4, 64));
-	sort_sink_rows(diff);
+	if (diff->stored.sort == NULL)
+		sort_sink_rows(diff);
 	tuplesort_performsort(diff->wanted.sort);
 	tuplesort_performsort(diff->stored.sort);
 

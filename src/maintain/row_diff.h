@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * row_diff.h
- *		Make a sink equal to a multiset of rows by writing what differs.
+ *		Make a sink, or some of its rows, equal to a multiset of rows by writing
+ *		what differs.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,6 +19,12 @@ typedef struct RowDiff RowDiff;
 
 /* In the current memory context, to be freed with it after row_diff_end(). */
 extern RowDiff *row_diff_begin(SinkWriter *writer);
+
+/* The same, to be told which of the sink's rows are compared. */
+extern RowDiff *row_diff_begin_some(SinkWriter *writer);
+
+/* Such a row, each once: its TID, and the plan's columns. */
+extern void row_diff_add_stored(RowDiff *diff, TupleTableSlot *slot);
 
 /* A row that the sink is to have; its columns are the plan's. */
 extern void row_diff_add(RowDiff *diff, TupleTableSlot *slot);

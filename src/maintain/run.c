@@ -44,6 +44,8 @@ shape_methods(SinkShape shape)
 			return &bag_methods;
 		case SHAPE_WIDE_VIEW:
 			return &keyed_methods;
+		case SHAPE_KEYED_QUERY:
+			return &keyed_query_methods;
 		case SHAPE_REFRESH:
 			return &refresh_methods;
 	}

@@ -116,6 +116,7 @@ extern const RunMethods rollup_methods;
 extern const RunMethods copy_methods;
 extern const RunMethods bag_methods;
 extern const RunMethods keyed_methods;
+extern const RunMethods keyed_query_methods;
 extern const RunMethods refresh_methods;
 
 #endif							/* FRESHET_RUN_H */
