@@ -160,8 +160,8 @@ SELECT * FROM kq_wrong;
 -- more keys than fit the memory at a time
 ALTER SYSTEM SET freshet.work_mem = '64kB';
 SELECT pg_reload_conf();
-INSERT INTO kq_a SELECT i, i % 900, i % 5 FROM generate_series(1000, 4000) i;
-INSERT INTO kq_b SELECT i, i % 900, i % 4 FROM generate_series(1000, 1500) i;
+INSERT INTO kq_a SELECT i, i % 900, i % 5 FROM generate_series(1000, 2200) i;
+INSERT INTO kq_b SELECT i, i % 900, i % 4 FROM generate_series(1000, 1300) i;
 SELECT * FROM kq_wrong;
 UPDATE kq_a SET k = k + 1 WHERE id >= 1000;
 SELECT * FROM kq_wrong;

@@ -24,8 +24,9 @@
  * A NULL in a key is asked for by IS NULL: keys with NULLs in the same places have queries
  * of their own.
  *
- * Keys spill; as many as fit the memory are recomputed at a time.  After TRUNCATE of a
- * source everything is computed and compared.
+ * Keys spill; as many as fit the memory are recomputed at a time.  If that is dearer than
+ * to compute everything, and after TRUNCATE of a source, everything is computed and
+ * compared.
  *
  *-------------------------------------------------------------------------
  */
@@ -364,16 +365,40 @@ add_key(KeyedQuery *run, TupleTableSlot *slot)
 	run->rows[nulls].count++;
 }
 
-/* As many as fit, at a time. */
-static void
+/*
+ * Would it be cheaper to compute everything once than the keys in so many parts as
+ * there are if the ones in the set are n of them?
+ */
+static bool
+is_dear(KeyedQuery *run, int64 n)
+{
+	KeyedQueryCache *cache = query_cache(run);
+	double		parts = (double) tuplestore_tuple_count(run->found) / n;
+	double		cost = 0;
+
+	for (int i = 0; i < npatterns(run); i++)
+	{
+		const KeyRows *rows = &run->rows[i];
+
+		if (rows->count > 0)
+			cost += Min(key_query_cost(kept_query(run, cache->joined, i), joined_text(run, i), rows),
+						key_query_cost(kept_query(run, cache->lateral, i), lateral_text(run, i),
+									   rows));
+	}
+	return cost * parts > key_query_cost(cache->all, refresh_text(run->sink), NULL);
+}
+
+/* As many as fit, at a time; false if everything should be computed. */
+static bool
 recompute(KeyedQuery *run)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(run->key_desc, &TTSOpsMinimalTuple);
-	int			n = 0;
+	int64		n = 0;
 	bool		empty = true;
+	bool		dear = false;
 
 	begin_set(run);
-	while (tuplestore_gettupleslot(run->found, true, false, slot))
+	while (!dear && tuplestore_gettupleslot(run->found, true, false, slot))
 	{
 		MemoryContext oldcontext = MemoryContextSwitchTo(run->set_context);
 
@@ -384,16 +409,20 @@ recompute(KeyedQuery *run)
 		if (++n % KEYS_AT_A_TIME == 0 &&
 			MemoryContextMemAllocated(run->set_context, true) > (Size) freshet_work_mem * 1024 / 2)
 		{
+			dear = is_dear(run, n);
+			if (dear)
+				break;
 			write_set(run);
 			end_set(run);
 			begin_set(run);
 			empty = true;
 		}
 	}
-	if (!empty)
+	if (!empty && !dear)
 		write_set(run);
 	end_set(run);
 	ExecDropSingleTupleTableSlot(slot);
+	return !dear;
 }
 
 /*
@@ -478,7 +507,8 @@ keyed_query_flush(RowConsumer *consumer)
 		feed_check_sources(run->sink, run->leaves);
 		process_lock_relation(run->sink->viewid, AccessShareLock);
 		find_keys(run, changes);
-		recompute(run);
+		if (!recompute(run))
+			write_everything(run, NULL);
 	}
 	MemoryContextSwitchTo(oldcontext);
 }

@@ -95,8 +95,8 @@ take_row(TupleTableSlot *slot, void *arg)
 		(*result->rows_done)++;
 }
 
-static char *
-definition_text(const Sink *sink)
+char *
+refresh_text(const Sink *sink)
 {
 	StringInfoData sql;
 
@@ -117,7 +117,7 @@ refresh_write_all(Sink *sink, SinkWriter *writer, KeyQuery *query, int64 *rows_d
 	process_lock_relation(sink->viewid, AccessShareLock);
 	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
-	key_query_run(query, definition_text(sink), NULL, false, take_row, &result);
+	key_query_run(query, refresh_text(sink), NULL, false, take_row, &result);
 	AtEOXact_GUC(false, nestlevel);
 
 	writer_begin(writer);

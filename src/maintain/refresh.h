@@ -21,4 +21,7 @@
 extern void refresh_write_all(Sink *sink, SinkWriter *writer, KeyQuery *query,
 							  int64 *rows_done);
 
+/* The text of that query. */
+extern char *refresh_text(const Sink *sink);
+
 #endif							/* FRESHET_REFRESH_H */
