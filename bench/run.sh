@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# run.sh [1|2|...|15|all]...: measures, on private servers; see README.md.
+# run.sh [1|2|...|16|all]...: measures, on private servers; see README.md.
 #
 # Variables: PG_CONFIG; ROUNDS, how often each comparison is repeated;
 # BENCH_DIR, where the servers' files go (/tmp); KEEP=1 keeps them.
@@ -11,9 +11,9 @@ set -euo pipefail
 clean_environment
 
 which=("$@")
-if [ ${#which[@]} = 0 ] || [ "${which[*]}" = all ]; then which=(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15); fi
+if [ ${#which[@]} = 0 ] || [ "${which[*]}" = all ]; then which=(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16); fi
 for n in "${which[@]}"; do
-	compgen -G "$BENCH/${n}_*.sh" >/dev/null || die "usage: run.sh [1|2|...|15|all]..."
+	compgen -G "$BENCH/${n}_*.sh" >/dev/null || die "usage: run.sh [1|2|...|16|all]..."
 done
 
 bench_setup

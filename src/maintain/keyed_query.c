@@ -65,7 +65,7 @@ typedef struct KeyedQueryCache
 {
 	JoinPlans  *paths;
 	JoinPlans  *stored;
-	KeyQuery   *all;
+	RefreshQueries *all;
 	KeyQuery  **joined;			/* by the places of NULLs; elements may be NULL */
 	KeyQuery  **lateral;
 } KeyedQueryCache;
@@ -108,7 +108,7 @@ query_cache(KeyedQuery *run)
 	cache = palloc0(sizeof(KeyedQueryCache));
 	cache->paths = join_plans_create(sink->context);
 	cache->stored = join_plans_create(sink->context);
-	cache->all = key_query_create(sink->context, false);
+	cache->all = refresh_queries_create(sink->context);
 	cache->joined = palloc0(npatterns(run) * sizeof(KeyQuery *));
 	cache->lateral = palloc0(npatterns(run) * sizeof(KeyQuery *));
 	MemoryContextSwitchTo(oldcontext);
@@ -385,7 +385,7 @@ is_dear(KeyedQuery *run, int64 n)
 						key_query_cost(kept_query(run, cache->lateral, i), lateral_text(run, i),
 									   rows));
 	}
-	return cost * parts > key_query_cost(cache->all, refresh_text(run->sink), NULL);
+	return cost * parts > key_query_cost(cache->all->compared, refresh_text(run->sink), NULL);
 }
 
 /* As many as fit, at a time; false if everything should be computed. */

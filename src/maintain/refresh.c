@@ -7,7 +7,8 @@
  * Changes only say that there are some; the query is run at the snapshot of
  * the batch, once, when the batch is whole, with the rights of its definer
  * and without row-level security (a query under a policy raises an error).
- * What it yields is compared with the sink, which is written as its owner.
+ * What it yields is compared with the sink, unless that is empty, which is written as
+ * its owner.
  *
  * Nothing of it serves a batch that is not aligned: the snapshot is ahead of
  * what was decoded.  The sink is behind then (engine/catching_up.c), and its query is
@@ -20,6 +21,7 @@
  */
 #include "base/freshet.h"
 
+#include "access/xact.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -48,7 +50,8 @@ typedef struct Refresh
 /* While the query runs. */
 typedef struct QueryResult
 {
-	RowDiff    *diff;
+	RowDiff    *diff;			/* NULL: rows are inserted at once */
+	SinkWriter *writer;
 	int64	   *rows_done;
 } QueryResult;
 
@@ -90,7 +93,13 @@ take_row(TupleTableSlot *slot, void *arg)
 {
 	QueryResult *result = arg;
 
-	row_diff_add(result->diff, slot);
+	if (result->diff != NULL)
+		row_diff_add(result->diff, slot);
+	else
+	{
+		slot_getallattrs(slot);
+		writer_insert(result->writer, slot->tts_values, slot->tts_isnull);
+	}
 	if (result->rows_done != NULL)
 		(*result->rows_done)++;
 }
@@ -105,26 +114,71 @@ refresh_text(const Sink *sink)
 	return sql.data;
 }
 
+RefreshQueries *
+refresh_queries_create(MemoryContext context)
+{
+	RefreshQueries *queries = MemoryContextAllocZero(context, sizeof(RefreshQueries));
+
+	queries->compared = key_query_create(context, false);
+	queries->inserted = key_query_create(context, false);
+	return queries;
+}
+
+static void
+compare_all(Sink *sink, SinkWriter *writer, KeyQuery *query, int64 *rows_done)
+{
+	QueryResult result = {row_diff_begin(writer), writer, rows_done};
+
+	key_query_run(query, refresh_text(sink), NULL, false, take_row, &result);
+	writer_begin(writer);
+	row_diff_write(result.diff);
+	writer_end(writer);
+	row_diff_end(result.diff);
+}
+
+/* Nothing is there to compare with, and rows can be written while the query runs. */
+static void
+insert_all(Sink *sink, SinkWriter *writer, KeyQuery *query, int64 *rows_done)
+{
+	QueryResult result = {NULL, writer, rows_done};
+
+	/* none can be assigned within a parallel query */
+	(void) GetCurrentTransactionId();
+	writer_begin(writer);
+	key_query_run(query, refresh_text(sink), NULL, true, take_row, &result);
+	writer_end(writer);
+}
+
+/*
+ * Triggers are run as the rows are written, and not under the settings of the query:
+ * with them all rows are there before the first is written.
+ */
+static bool
+can_insert_at_once(SinkWriter *writer)
+{
+	const TriggerDesc *triggers = writer->result_rel->ri_TrigDesc;
+
+	return writer_sink_is_empty(writer) &&
+		(triggers == NULL ||
+		 (!triggers->trig_insert_before_row && !triggers->trig_insert_after_row));
+}
+
 void
-refresh_write_all(Sink *sink, SinkWriter *writer, KeyQuery *query, int64 *rows_done)
+refresh_write_all(Sink *sink, SinkWriter *writer, RefreshQueries *queries, int64 *rows_done)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "freshet result",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	int			nestlevel = NewGUCNestLevel();
-	QueryResult result = {row_diff_begin(writer), rows_done};
 
 	process_lock_relation(sink->viewid, AccessShareLock);
 	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
-	key_query_run(query, refresh_text(sink), NULL, false, take_row, &result);
+	if (can_insert_at_once(writer))
+		insert_all(sink, writer, queries->inserted, rows_done);
+	else
+		compare_all(sink, writer, queries->compared, rows_done);
 	AtEOXact_GUC(false, nestlevel);
-
-	writer_begin(writer);
-	row_diff_write(result.diff);
-	writer_end(writer);
-
-	row_diff_end(result.diff);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
 }
@@ -136,7 +190,7 @@ run_query(Refresh *refresh, int64 *rows_done)
 	MemoryContext oldcontext = MemoryContextSwitchTo(refresh->context);
 
 	if (sink->run_cache == NULL)
-		sink->run_cache = key_query_create(sink->context, false);
+		sink->run_cache = refresh_queries_create(sink->context);
 	refresh_write_all(sink, refresh->writer, sink->run_cache, rows_done);
 	refresh->changed = false;
 	MemoryContextSwitchTo(oldcontext);

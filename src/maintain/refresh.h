@@ -14,11 +14,21 @@
 #include "catalog/sink.h"
 #include "key_query.h"
 
+/* The plans of that query. */
+typedef struct RefreshQueries
+{
+	KeyQuery   *compared;
+	KeyQuery   *inserted;		/* parallel: the rows of an empty sink */
+} RefreshQueries;
+
+/* Kept as long as the context. */
+extern RefreshQueries *refresh_queries_create(MemoryContext context);
+
 /*
- * Make all rows of the sink what its definition gives at the active snapshot.  query
- * keeps the plan.  Counts in rows_done if not NULL.
+ * Make all rows of the sink what its definition gives at the active snapshot.  Counts
+ * in rows_done if not NULL.
  */
-extern void refresh_write_all(Sink *sink, SinkWriter *writer, KeyQuery *query,
+extern void refresh_write_all(Sink *sink, SinkWriter *writer, RefreshQueries *queries,
 							  int64 *rows_done);
 
 /* The text of that query. */
