@@ -30,6 +30,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
@@ -39,6 +40,7 @@ FreshetProcess freshet_process = PROCESS_OTHER;
 WorkerSlot *MyWorkerSlot = NULL;
 pid_t		process_worker_pid = 0;
 volatile uint64 process_steps = 0;
+volatile bool process_fill_unwanted = false;
 
 /* Set before an error that is nobody's fault. */
 static bool retrying = false;
@@ -48,6 +50,8 @@ process_check_stop(void)
 {
 	if (process_maintains() && (MyWorkerSlot->stop || MyWorkerSlot->pid != process_worker_pid))
 		proc_exit(0);
+	if (process_fill_unwanted)
+		process_retry(ERRCODE_QUERY_CANCELED, "the fill of a sink is not wanted any more");
 }
 
 bool
@@ -140,6 +144,17 @@ process_lock_tree(Oid relid, LOCKMODE lockmode)
 
 	foreach(lc, process_tree_of(relid))
 		process_lock_relation(lfirst_oid(lc), lockmode);
+}
+
+/* Nothing else takes a lock on a relation as an object. */
+void
+process_lock_fill(Oid sink)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, sink, 0);
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		process_retry(ERRCODE_LOCK_NOT_AVAILABLE, "another process still fills the sink");
 }
 
 void

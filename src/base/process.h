@@ -65,10 +65,32 @@ extern void process_lock_tree(Oid relid, LOCKMODE lockmode);
 extern bool process_try_lock_tree(Oid relid, LOCKMODE lockmode);
 
 /*
+ * Lock the right to fill a sink, without waiting, so that there is one who does:
+ * the lock on its table lets others through.
+ */
+extern void process_lock_fill(Oid sink);
+
+/*
  * Whatever is done for a sink row by row counts here, so that a function that
  * does not come back is told from much work (engine/watchdog.c).
  */
 extern volatile uint64 process_steps;
+
+/* Somebody wants the fill under way ended (fill_stop.c). */
+extern volatile bool process_fill_unwanted;
+
+/* Exit if a database command wants the worker gone, or if it is gone; end a fill
+ * that is not wanted. */
+extern void process_check_stop(void);
+
+/* Of each row: what a user's function would catch is raised outside of it, too. */
+static inline void
+process_step(void)
+{
+	process_steps++;
+	if (unlikely(process_fill_unwanted))
+		process_check_stop();
+}
 
 /* End the batch by an error that is nobody's fault; it is tried again. */
 extern void process_retry(int sqlerrcode, const char *message) __attribute__((noreturn));
@@ -88,8 +110,5 @@ extern void process_set_session(void);
 /* Allow parallel queries, which the worker has no use for otherwise, until the
  * caller ends its level of settings. */
 extern void process_allow_parallel_query(void);
-
-/* Exit if a database command wants the worker gone, or if it is gone. */
-extern void process_check_stop(void);
 
 #endif							/* FRESHET_PROCESS_H */

@@ -95,6 +95,20 @@ typedef enum FillTask
 	FILL_TASK_FAILED
 } FillTask;
 
+/* A sink that is being filled, and one whose fill somebody wants ended (fill_stop.c). */
+typedef struct FillPlace
+{
+	pg_atomic_uint32 sink;		/* an OID; InvalidOid: none */
+	pg_atomic_uint32 unwanted;
+} FillPlace;
+
+enum
+{
+	FILL_BY_WORKER,
+	FILL_BY_FILLER,
+	FILL_PLACES
+};
+
 typedef struct WorkerSlot
 {
 	Oid			dboid;			/* InvalidOid: free.  Changed under FreshetLock */
@@ -105,6 +119,8 @@ typedef struct WorkerSlot
 
 	/* set by a commit, cleared by the worker before it takes its snapshot */
 	pg_atomic_uint32 wakeup;
+
+	FillPlace	fills[FILL_PLACES];
 
 	slock_t		mutex;			/* protects what follows */
 	Latch	   *latch;			/* the worker's, or NULL */
@@ -144,6 +160,7 @@ typedef struct WorkerSlot
 	FillTask	fill_task;
 	bool		fill_netted;	/* avoid what may fail without need */
 	Oid			fill_relid;
+	int64		fill_generation;
 	pid_t		fill_owner;		/* the worker that offered it */
 	pid_t		fill_pid;		/* the filler that has taken it */
 	int			fill_sqlerrcode;

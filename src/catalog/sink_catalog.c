@@ -42,6 +42,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/fill_stop.h"
 #include "base/names.h"
 #include "base/shmem.h"
 #include "sink_catalog.h"
@@ -562,6 +563,7 @@ sink_catalog_update(Oid relid, bool paused, bool new_generation)
 	tuple = heap_modify_tuple(tuple, desc, values, nulls, replace);
 	CatalogTupleUpdate(rel, &tuple->t_self, tuple);
 	announce_write(rel);
+	fill_stop_at_commit(relid);
 	table_close(rel, NoLock);
 }
 

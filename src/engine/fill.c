@@ -41,8 +41,9 @@
  *											applied -> LIVE; but if it has read
  *											partitions that are none -> WANTED
  *
- * A sink that is paused, dropped or rebuilt meanwhile loses its filler
- * (fill_check); so does one that failed.  An error by which the decoded changes are
+ * The fill of a sink that is paused, dropped or rebuilt ends at once, by whom it
+ * may be (base/fill_stop.c), and the next batch forgets it (fill_check); so does
+ * that of one that failed.  An error by which the decoded changes are
  * lost abandons the fill under way: what was kept goes with the change sets, and
  * the stored state, "building", says WANTED.  So nothing of this has to
  * survive the worker.
@@ -57,6 +58,7 @@
 
 #include "utils/memutils.h"
 
+#include "base/fill_stop.h"
 #include "base/guc.h"
 #include "base/process.h"
 #include "catching_up.h"
@@ -88,6 +90,9 @@ typedef struct FillUnderWay
 } FillUnderWay;
 
 static FillUnderWay under_way;
+
+/* The one that the batch under way fills itself, or InvalidOid. */
+static Oid	filled_here = InvalidOid;
 
 static bool
 is_under_way(Oid relid)
@@ -161,6 +166,7 @@ void
 fill_abandon(void)
 {
 	kept_changes_forget(&under_way.kept);
+	filled_here = InvalidOid;
 	end_filler();
 	fill_report_end_all();
 }
@@ -209,6 +215,9 @@ void
 fill_aborted(void)
 {
 	kept_changes_abort(&under_way.kept);
+	if (OidIsValid(filled_here) && !is_under_way(filled_here))
+		fill_report_end(filled_here);
+	filled_here = InvalidOid;
 	/* it reads at the snapshot of a batch that came to nothing, or is at its end */
 	if (under_way.started_now || (OidIsValid(under_way.relid) && filler_has_failed()))
 		end_filler();
@@ -336,11 +345,29 @@ leave_to_filler(Sink *sink, Batch *batch)
 	under_way.generation = sink->generation;
 	under_way.started_now = true;
 	(void) fill_report_phase(sink, FILL_SCANNING);
-	if (filler_start(sink->relid, batch->snapshot, trouble_is_netted(sink->relid)))
+	if (filler_start(sink->relid, sink->generation, batch->snapshot,
+					 trouble_is_netted(sink->relid)))
 		return true;
 	fill_report_end(sink->relid);
 	forget_under_way();
 	return false;
+}
+
+/* In this process, by which the others stand still meanwhile. */
+static void
+begin_stoppable(Sink *sink)
+{
+	process_lock_fill(sink->relid);
+	filled_here = sink->relid;
+	fill_stop_begin(sink->relid);
+	sink_check_wanted(sink->relid, sink->generation);
+}
+
+static void
+end_stoppable(void)
+{
+	fill_stop_end();
+	filled_here = InvalidOid;
 }
 
 /* The sink is what its query gives. */
@@ -396,8 +423,10 @@ begin_fill(Sink *sink, Batch *batch, const Partitions *partitions)
 			sink_set_state(sink, SINK_BUILDING, NULL);
 		return;
 	}
+	begin_stoppable(sink);
 	run_fill(batch_get_run(batch, sink, partitions), fill_report_phase(sink, FILL_SCANNING));
 	end_fill(sink, batch);
+	end_stoppable();
 }
 
 /*
@@ -426,6 +455,7 @@ catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
 		end_filler();
 		return;
 	}
+	begin_stoppable(sink);
 	run = batch_get_run(batch, sink, partitions);
 	run_feed(list_make1(run), kept_changes_sets(&under_way.kept), &batch_current_sink);
 	foreach(lc, partitions->added)
@@ -436,6 +466,7 @@ catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
 	}
 	partitions_note(sink, partitions);
 	end_fill(sink, batch);
+	end_stoppable();
 	filler_forget();
 	forget_under_way();
 }

@@ -24,6 +24,7 @@
 #include "catalog/sink.h"
 #include "catching_up.h"
 #include "fill.h"
+#include "fill_report.h"
 #include "maintain.h"
 #include "maintain/run.h"
 #include "partitions.h"
@@ -157,7 +158,10 @@ maintain_sink(Sink *sink, Batch *batch)
 	if (sink->paused)
 	{
 		if (sink->state != SINK_PAUSED && batch->last_part)
+		{
+			fill_report_end(sink->relid);
 			sink_set_state(sink, SINK_PAUSED, NULL);
+		}
 		return;
 	}
 	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)

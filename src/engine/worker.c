@@ -52,6 +52,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/fill_stop.h"
 #include "base/guc.h"
 #include "base/names.h"
 #include "base/process.h"
@@ -302,6 +303,7 @@ recover_from_error(MemoryContext context)
 	watchdog_stop();
 	QueryCancelPending = false;
 	retry = process_take_retry();
+	retry |= fill_stop_take();
 	alarm = watchdog_take_alarm();
 
 	MemoryContextSwitchTo(context);
