@@ -34,6 +34,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+#include "obstacle.h"
 #include "process.h"
 
 FreshetProcess freshet_process = PROCESS_OTHER;
@@ -70,6 +71,7 @@ process_lock_relation(Oid relid, LOCKMODE lockmode)
 
 	if (process_try_lock_relation(relid, lockmode))
 		return;
+	obstacle_note(MyWorkerSlot, freshet_process == PROCESS_FILLER, relid, lockmode);
 	name = get_rel_name(relid);
 	process_retry(ERRCODE_LOCK_NOT_AVAILABLE,
 				  psprintf("somebody else has locked \"%s\", or is about to",

@@ -147,6 +147,7 @@ reset_slot(WorkerSlot *slot)
 	slot->last_error_at = 0;
 	slot->last_error[0] = '\0';
 	memset(slot->sinks, 0, sizeof(slot->sinks));
+	memset(slot->obstacles, 0, sizeof(slot->obstacles));
 	slot->verify_phase = VERIFY_NONE;
 	slot->verify_pid = 0;
 	slot->fill_task = FILL_TASK_NONE;

@@ -22,6 +22,7 @@
 #include "utils/snapshot.h"
 
 #define FRESHET_MAX_SINK_STATS	128
+#define FRESHET_MAX_OBSTACLES	8
 #define FRESHET_ERROR_LEN		512
 #define FRESHET_SNAPSHOT_LEN	16384
 
@@ -109,6 +110,18 @@ enum
 	FILL_PLACES
 };
 
+/* A lock on a relation that could not be had (obstacle.c). */
+typedef struct Obstacle
+{
+	Oid			relid;			/* InvalidOid: a free entry */
+	LOCKMODE	mode;
+	pid_t		pid;			/* who wants it */
+	bool		of_filler;
+	TimestampTz since;
+	TimestampTz seen;			/* when it was tried last */
+	TimestampTz logged_at;		/* 0: not yet */
+} Obstacle;
+
 typedef struct WorkerSlot
 {
 	Oid			dboid;			/* InvalidOid: free.  Changed under FreshetLock */
@@ -148,6 +161,7 @@ typedef struct WorkerSlot
 	TimestampTz last_error_at;
 	char		last_error[FRESHET_ERROR_LEN];
 	SinkStats	sinks[FRESHET_MAX_SINK_STATS];
+	Obstacle	obstacles[FRESHET_MAX_OBSTACLES];
 
 	VerifyPhase verify_phase;
 	pid_t		verify_pid;		/* the backend that asked */

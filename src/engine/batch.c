@@ -44,6 +44,7 @@
 
 #include "base/guc.h"
 #include "base/names.h"
+#include "base/obstacle.h"
 #include "base/process.h"
 #include "batch.h"
 #include "batch_runs.h"
@@ -182,6 +183,7 @@ publish(Batch *batch, uint64 ticket)
 	TimestampTz now = GetCurrentTimestamp();
 	int			held_back = decoder_held_back_count();
 
+	obstacle_clear(slot, false, slot->batch_started);
 	SpinLockAcquire(&slot->mutex);
 	slot->applied_at = now;
 	slot->applied_lsn = batch->end;

@@ -34,6 +34,7 @@
 #include "utils/timestamp.h"
 
 #include "base/fill_stop.h"
+#include "base/obstacle.h"
 #include "base/process.h"
 #include "base/wait_events.h"
 #include "catalog/sink.h"
@@ -226,6 +227,7 @@ fill_at_snapshot(Oid relid, int64 generation)
 	sink_make_plan(sink);
 	partitions = partitions_look(sink, true);
 	run = run_begin(sink, partitions->leaves, NULL, MyWorkerSlot->fill_netted);
+	obstacle_clear(MyWorkerSlot, true, GetCurrentTimestamp());
 	stats = shmem_sink_stats(MyWorkerSlot, relid, false);
 	run_fill(run, stats ? &stats->rows_done : NULL);
 	run_finish(run, &result);
