@@ -427,7 +427,7 @@ SELECT s.relid AS sink,
 	coalesce(x.rate, 0) AS changes_per_second,
 	CASE
 		WHEN NOT s.paused AND NOT m.stopped AND st.state IN ('live', 'behind') AND st.generation = s.generation
-		THEN w.delay
+		THEN CASE st.state WHEN 'behind' THEN greatest(w.delay, clock_timestamp() - w.blocked_since) ELSE w.delay END
 	END AS delay,
 	coalesce(w.applied_lsn, a.lsn) AS applied_lsn,
 	CASE
@@ -439,7 +439,7 @@ SELECT s.relid AS sink,
 		WHEN m.stopped THEN m.hint
 		WHEN st.state = 'failed' AND st.generation = s.generation
 		THEN 'Mend the cause, then run freshet.rebuild_sink().'
-		WHEN w.blocked_since < clock_timestamp() - interval '5 s'
+		WHEN (st.state <> 'live' OR w.delay > interval '5 s') AND w.blocked_on IS NOT NULL
 		THEN 'Somebody holds a lock that the worker needs: see blocked_by in freshet.worker.'
 	END AS hint
 FROM freshet.sink s

@@ -115,7 +115,7 @@ $node->reload;
 ok($node->poll_query_until('postgres', q{SELECT current_setting('freshet.fill_threshold') = '0'}), 'all sinks are filled by the filler');
 $sessions[0]->query_safe('BEGIN; LOCK s_a IN SHARE MODE');
 # its rows of then have no log
-$node->safe_psql('postgres', 'ALTER TABLE a SET UNLOGGED; ALTER TABLE a SET LOGGED');
+$node->safe_psql('postgres', 'BEGIN; ALTER TABLE a SET UNLOGGED; ALTER TABLE a SET LOGGED; COMMIT');
 blocked('s_a', $pids[0], 'the filler');
 $node->safe_psql('postgres', q{INSERT INTO b VALUES (100, 100); SELECT freshet.wait('60 s')});
 is($node->safe_psql('postgres', 'SELECT max(v) FROM s_b'), '100', 'the others are maintained');

@@ -103,12 +103,12 @@ log_obstacle(const Obstacle *obstacle, TimestampTz now)
 			 errhint("The view freshet.worker shows it while it is so.")));
 }
 
-void
+TimestampTz
 obstacle_note(WorkerSlot *slot, bool filler, Oid relid, LOCKMODE mode)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	Obstacle   *entry;
-	Obstacle	copy;
+	Obstacle	copy = {.since = now};
 	bool		tell = false;
 
 	SpinLockAcquire(&slot->mutex);
@@ -127,6 +127,7 @@ obstacle_note(WorkerSlot *slot, bool filler, Oid relid, LOCKMODE mode)
 	SpinLockRelease(&slot->mutex);
 	if (tell)
 		log_obstacle(&copy, now);
+	return copy.since;
 }
 
 void

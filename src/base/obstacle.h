@@ -15,8 +15,11 @@
 
 #include "shmem.h"
 
-/* This process, the worker or its filler, could not have the lock; in a transaction. */
-extern void obstacle_note(WorkerSlot *slot, bool filler, Oid relid, LOCKMODE mode);
+/*
+ * This process, the worker or its filler, could not have the lock; in a transaction.
+ * Returns since when it is so.
+ */
+extern TimestampTz obstacle_note(WorkerSlot *slot, bool filler, Oid relid, LOCKMODE mode);
 
 /* The locks that it has not failed to get since then are no obstacles any more. */
 extern void obstacle_clear(WorkerSlot *slot, bool filler, TimestampTz since);

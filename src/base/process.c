@@ -45,6 +45,7 @@ volatile bool process_fill_unwanted = false;
 
 /* Set before an error that is nobody's fault. */
 static bool retrying = false;
+static LockFailure lock_failure = {InvalidOid};
 
 void
 process_check_stop(void)
@@ -64,6 +65,20 @@ process_try_lock_relation(Oid relid, LOCKMODE lockmode)
 	return true;
 }
 
+TimestampTz
+process_note_obstacle(Oid relid, LOCKMODE lockmode)
+{
+	return obstacle_note(MyWorkerSlot, freshet_process == PROCESS_FILLER, relid, lockmode);
+}
+
+bool
+process_take_lock_failure(LockFailure *failure)
+{
+	*failure = lock_failure;
+	lock_failure.relid = InvalidOid;
+	return OidIsValid(failure->relid);
+}
+
 void
 process_lock_relation(Oid relid, LOCKMODE lockmode)
 {
@@ -71,7 +86,9 @@ process_lock_relation(Oid relid, LOCKMODE lockmode)
 
 	if (process_try_lock_relation(relid, lockmode))
 		return;
-	obstacle_note(MyWorkerSlot, freshet_process == PROCESS_FILLER, relid, lockmode);
+	lock_failure.relid = relid;
+	lock_failure.mode = lockmode;
+	lock_failure.since = process_note_obstacle(relid, lockmode);
 	name = get_rel_name(relid);
 	process_retry(ERRCODE_LOCK_NOT_AVAILABLE,
 				  psprintf("somebody else has locked \"%s\", or is about to",

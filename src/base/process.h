@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 
@@ -49,6 +50,19 @@ extern void process_lock_relation(Oid relid, LOCKMODE lockmode);
 
 /* The same, but false if it is not to be had. */
 extern bool process_try_lock_relation(Oid relid, LOCKMODE lockmode);
+/* Then it may be worth telling (obstacle.h); since when is it so? */
+extern TimestampTz process_note_obstacle(Oid relid, LOCKMODE lockmode);
+
+/* A lock for which a batch came to nothing. */
+typedef struct LockFailure
+{
+	Oid			relid;
+	LOCKMODE	mode;
+	TimestampTz since;			/* since when it is not to be had */
+} LockFailure;
+
+/* Was that the error that has just been caught?  Forgets it. */
+extern bool process_take_lock_failure(LockFailure *failure);
 
 /*
  * Lock all of these relations without waiting, in whatever process, or none: then

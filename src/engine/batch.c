@@ -53,6 +53,7 @@
 #include "catching_up.h"
 #include "decoder.h"
 #include "fill.h"
+#include "left_out.h"
 #include "log_slot.h"
 #include "maintain.h"
 #include "maintain/run.h"
@@ -399,6 +400,7 @@ batch_run(BatchOutcome *outcome)
 	watchdog_stop();
 	fill_committed();
 	catching_up_committed(batch);
+	left_out_committed();
 	note_refreshed(batch);
 	/* those that were not filled have been set building */
 	all_anew = false;
@@ -439,12 +441,14 @@ batch_abandon(bool retry)
 		decoder_give_back(&current.part);
 		fill_aborted();
 		catching_up_aborted();
+		left_out_aborted();
 		return;
 	}
 	confirm_lsn = InvalidXLogRecPtr;
 	decoder_stop();
 	fill_abandon();
 	catching_up_abandon();
+	left_out_abandon();
 }
 
 static const char *

@@ -66,6 +66,7 @@
 #include "fill_report.h"
 #include "filler.h"
 #include "kept_changes.h"
+#include "left_out.h"
 #include "maintain/run.h"
 #include "trouble.h"
 
@@ -85,6 +86,7 @@ typedef struct FillUnderWay
 	bool		scanned;		/* the filler has committed, and the snapshot of
 								 * the batch under way sees it */
 	bool		started_now;	/* by the batch under way */
+	bool		locked;			/* it is scanned, but somebody else has the sink */
 
 	KeptChanges kept;			/* changes of its sources since */
 } FillUnderWay;
@@ -105,7 +107,8 @@ static bool
 has_its_state(const Sink *sink)
 {
 	return sink->state == SINK_LIVE ||
-		(sink->state == SINK_BEHIND && catching_up_has_changes(sink));
+		(sink->state == SINK_BEHIND &&
+		 (catching_up_has_changes(sink) || left_out_has_changes(sink)));
 }
 
 static FillState
@@ -154,12 +157,25 @@ void
 fill_before_snapshot(void)
 {
 	under_way.scanned = OidIsValid(under_way.relid) && filler_is_done();
+	under_way.locked = false;
 }
 
 bool
 fill_needs_batch(void)
 {
-	return OidIsValid(under_way.relid) && filler_has_ended();
+	return OidIsValid(under_way.relid) && filler_has_ended() && !under_way.locked;
+}
+
+bool
+fill_is_under_way(const Sink *sink)
+{
+	return is_under_way(sink->relid);
+}
+
+bool
+fill_awaits_lock(void)
+{
+	return under_way.locked;
 }
 
 void
@@ -340,6 +356,9 @@ leave_to_filler(Sink *sink, Batch *batch)
 		return true;
 	}
 
+	/* the filler, which cannot be left out, is to have it at once */
+	process_lock_relation(sink->relid, RowExclusiveLock);
+
 	/* before it is started: an error here has to end it */
 	under_way.relid = sink->relid;
 	under_way.generation = sink->generation;
@@ -453,6 +472,14 @@ catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
 	{
 		/* it has read other partitions than there are now: once more */
 		end_filler();
+		return;
+	}
+	if (!process_try_lock_relation(sink->relid, RowExclusiveLock))
+	{
+		/* the others go on, and this one when it is to be had */
+		(void) process_note_obstacle(sink->relid, RowExclusiveLock);
+		under_way.locked = true;
+		batch->repeat = false;
 		return;
 	}
 	begin_stoppable(sink);

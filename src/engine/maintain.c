@@ -25,6 +25,7 @@
 #include "catching_up.h"
 #include "fill.h"
 #include "fill_report.h"
+#include "left_out.h"
 #include "maintain.h"
 #include "maintain/run.h"
 #include "partitions.h"
@@ -167,6 +168,9 @@ maintain_sink(Sink *sink, Batch *batch)
 	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)
 		return;
 
+	if (!fill_is_under_way(sink) && left_out_of(sink, batch))
+		return;
+
 	changed = has_changes(batch, sink);
 	if (!sink->planned)
 	{
@@ -187,6 +191,8 @@ maintain_sink(Sink *sink, Batch *batch)
 
 	if (changed && catching_up_lacks_snapshot(sink, batch))
 		catching_up_keep(sink, batch);
+	else if (changed && sink->state == SINK_BEHIND && left_out_has_changes(sink))
+		left_out_end(sink, batch, partitions);
 	else if (changed && sink->state == SINK_BEHIND)
 		catching_up_end(sink, batch, partitions);
 	if (changed && !catching_up_lacks_snapshot(sink, batch))
@@ -218,6 +224,13 @@ maintain_one(Sink *sink, Batch *batch)
 	batch_current_sink = InvalidOid;
 }
 
+static void
+end_part(Batch *batch)
+{
+	catching_up_end_part(batch);
+	left_out_end_part(batch);
+}
+
 /* What is over tables alone is fed together, the others one by one. */
 void
 maintain_sinks(Batch *batch)
@@ -234,6 +247,7 @@ maintain_sinks(Batch *batch)
 	}
 
 	fill_check(batch->sinks);
+	left_out_check(batch->sinks);
 	foreach(lc, batch->sinks)
 	{
 		if (!batch->last_part || ((Sink *) lfirst(lc))->level == 0)
@@ -242,7 +256,7 @@ maintain_sinks(Batch *batch)
 	feed_runs(batch);
 	if (!batch->last_part)
 	{
-		catching_up_end_part(batch);
+		end_part(batch);
 		return;
 	}
 
@@ -261,7 +275,7 @@ maintain_sinks(Batch *batch)
 		}
 	}
 
-	catching_up_end_part(batch);
+	end_part(batch);
 	partitions_check(batch->sinks);
 }
 
