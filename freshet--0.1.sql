@@ -392,7 +392,8 @@ COMMENT ON FUNCTION freshet.sink_stats() IS
 CREATE FUNCTION freshet.worker_stats(OUT pid integer, OUT state text, OUT slot_name text,
 	OUT applied_lsn pg_lsn, OUT applied_commit_time timestamptz, OUT delay interval,
 	OUT held_back integer, OUT batches bigint, OUT changes bigint, OUT wal_lag_bytes bigint,
-	OUT last_error text, OUT last_error_at timestamptz, OUT batch_started_at timestamptz)
+	OUT last_error text, OUT last_error_at timestamptz, OUT batch_started_at timestamptz,
+	OUT blocked_on regclass, OUT blocked_by integer[], OUT blocked_since timestamptz)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'freshet_worker_stats'
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1;
@@ -426,7 +427,7 @@ SELECT s.relid AS sink,
 	coalesce(x.rate, 0) AS changes_per_second,
 	CASE
 		WHEN NOT s.paused AND NOT m.stopped AND st.state IN ('live', 'behind') AND st.generation = s.generation
-		THEN w.delay
+		THEN CASE st.state WHEN 'behind' THEN greatest(w.delay, clock_timestamp() - w.blocked_since) ELSE w.delay END
 	END AS delay,
 	coalesce(w.applied_lsn, a.lsn) AS applied_lsn,
 	CASE
@@ -438,6 +439,8 @@ SELECT s.relid AS sink,
 		WHEN m.stopped THEN m.hint
 		WHEN st.state = 'failed' AND st.generation = s.generation
 		THEN 'Mend the cause, then run freshet.rebuild_sink().'
+		WHEN (st.state <> 'live' OR w.delay > interval '5 s') AND w.blocked_on IS NOT NULL
+		THEN 'Somebody holds a lock that the worker needs: see blocked_by in freshet.worker.'
 	END AS hint
 FROM freshet.sink s
 	JOIN pg_class c ON c.oid = s.relid
@@ -501,6 +504,9 @@ SELECT w.pid,
 		THEN (pg_current_wal_insert_lsn() - r.restart_lsn)::bigint
 	END AS retained_bytes,
 	w.batch_started_at,
+	w.blocked_on,
+	w.blocked_by,
+	w.blocked_since,
 	w.last_error,
 	w.last_error_at
 FROM freshet.worker_stats() w
@@ -517,6 +523,9 @@ COMMENT ON COLUMN freshet.worker.changes IS 'source changes applied since the se
 COMMENT ON COLUMN freshet.worker.wal_lag_bytes IS 'log that is not applied yet';
 COMMENT ON COLUMN freshet.worker.retained_bytes IS 'log that its slot retains';
 COMMENT ON COLUMN freshet.worker.batch_started_at IS 'when the batch that is running began; null between batches';
+COMMENT ON COLUMN freshet.worker.blocked_on IS 'the relation whose lock it could not have, and tries to get again and again; null if there is none';
+COMMENT ON COLUMN freshet.worker.blocked_by IS 'the processes that have locked it, or are about to; 0 for a prepared transaction';
+COMMENT ON COLUMN freshet.worker.blocked_since IS 'since when';
 COMMENT ON COLUMN freshet.worker.last_error IS 'the error that ended the newest batch; null when one has been committed since; for pg_read_all_stats';
 COMMENT ON COLUMN freshet.worker.last_error_at IS 'when it was';
 

@@ -21,6 +21,7 @@
 
 #include "api/sink_ddl.h"
 #include "base/announce.h"
+#include "base/fill_stop.h"
 #include "base/guc.h"
 #include "base/process.h"
 #include "base/shmem.h"
@@ -47,6 +48,7 @@ _PG_init(void)
 	database_ddl_install_hook();
 	sink_ddl_install_hooks();
 	announce_install_hook();
+	fill_stop_install_hooks();
 	launcher_register(consumers_check);
 }
 

@@ -20,6 +20,8 @@ my $node = new_freshet_node(
 	deadlock_timeout => '10ms',
 	autovacuum => 'off',
 	'freshet.batch_interval' => '1ms',
+	# what is locked is left out as soon as it has been met twice
+	'freshet.lock_patience' => '20ms',
 	# all but the smallest tables are read by the filler
 	'freshet.fill_threshold' => '8kB');
 

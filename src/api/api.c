@@ -9,7 +9,8 @@
  *
  * A sink's row is changed under SHARE UPDATE EXCLUSIVE on its table: it
  * conflicts with itself and with DROP TABLE, but neither with readers nor
- * with the worker's writes.
+ * with the writes of the worker and the filler.  A fill that is of no use any
+ * more is ended (base/fill_stop.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -45,6 +46,7 @@
 
 #include "api.h"
 #include "base/announce.h"
+#include "base/fill_stop.h"
 #include "base/guc.h"
 #include "base/names.h"
 #include "catalog/sink_catalog.h"
@@ -194,6 +196,23 @@ check_may_change(const char *function)
 	PreventCommandIfParallelMode(function);
 }
 
+/* A fill that is under way ends. */
+static void
+lock_to_drop(Oid relid)
+{
+	FillStopWatch watched = fill_stop_watch(FILL_STOP_AWAITED);
+
+	PG_TRY();
+	{
+		(void) api_open_sink(relid, AccessExclusiveLock);
+	}
+	PG_FINALLY();
+	{
+		fill_stop_unwatch(watched);
+	}
+	PG_END_TRY();
+}
+
 /*
  * drop_sink(sink regclass, cascade boolean)
  *
@@ -208,7 +227,7 @@ freshet_drop_sink(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("freshet.drop_sink()");
 	PreventCommandDuringRecovery("freshet.drop_sink()");
-	(void) api_open_sink(relid, AccessExclusiveLock);
+	lock_to_drop(relid);
 
 	names_run(psprintf("DROP TABLE %s%s", names_relation(relid), cascade ? " CASCADE" : ""));
 	(void) sink_catalog_delete(relid);

@@ -20,6 +20,9 @@
  * of the command what was kept beside it.  (The event
  * trigger freshet_on_sql_drop does the same in a server without the hooks.)
  *
+ * While a command that drops waits for the lock of a sink, a fill that has it is
+ * ended (base/fill_stop.c).
+ *
  * A type that gets other names inside, those of an enum or of a composite's
  * attributes, changes what text and documents of its values say, and no row is
  * written: the sinks whose query has values of it are rebuilt.
@@ -35,12 +38,15 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_type.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -48,6 +54,7 @@
 #include "utils/relcache.h"
 #include "utils/typcache.h"
 
+#include "base/fill_stop.h"
 #include "catalog/sink_catalog.h"
 #include "catalog/sink_guard.h"
 #include "compile/definition.h"
@@ -354,6 +361,46 @@ defines_something(Node *command)
 		OidIsValid(MyDatabaseId);
 }
 
+static bool
+drops_freshet(const DropStmt *command)
+{
+	Oid			extension = get_extension_oid("freshet", true);
+	ListCell   *lc;
+
+	if (command->removeType != OBJECT_EXTENSION || !OidIsValid(extension) ||
+		!freshet_owns_extension(extension, GetUserId()))
+		return false;
+	foreach(lc, command->objects)
+	{
+		if (strcmp(strVal(lfirst(lc)), "freshet") == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Which fills are to end if the command has to wait for their locks?  Only a command
+ * whose rights PostgreSQL checks before it waits; what is on a table is locked first,
+ * and an extension too.
+ */
+static FillStopWatch
+fills_to_stop(Node *command)
+{
+	if (IsA(command, DropOwnedStmt))
+		return FILL_STOP_AWAITED;
+	if (!IsA(command, DropStmt))
+		return FILL_STOP_NONE;
+	switch (((DropStmt *) command)->removeType)
+	{
+		case OBJECT_TRIGGER:
+		case OBJECT_RULE:
+		case OBJECT_POLICY:
+			return FILL_STOP_NONE;
+		default:
+			return drops_freshet((DropStmt *) command) ? FILL_STOP_ALL : FILL_STOP_AWAITED;
+	}
+}
+
 static void
 run_sink_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				 ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
@@ -378,6 +425,7 @@ sink_ddl_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 {
 	bool		save_watching = watching;
 	Node	   *command = pstmt->utilityStmt;
+	FillStopWatch watched;
 
 	if (!defines_something(command))
 	{
@@ -385,6 +433,7 @@ sink_ddl_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		return;
 	}
 
+	watched = fill_stop_watch(fills_to_stop(command));
 	PG_TRY();
 	{
 		if (!watching)
@@ -401,6 +450,7 @@ sink_ddl_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	PG_FINALLY();
 	{
 		watching = save_watching;
+		fill_stop_unwatch(watched);
 	}
 	PG_END_TRY();
 }

@@ -15,15 +15,18 @@
 #include "access/htup_details.h"
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
 #include "base/names.h"
+#include "base/obstacle.h"
 #include "base/shmem.h"
 
 PG_FUNCTION_INFO_V1(freshet_sink_stats);
@@ -37,7 +40,7 @@ PG_FUNCTION_INFO_V1(freshet_maintenance);
 #define LASTING_ERRORS			2
 
 #define SINK_STATS_COLUMNS		8
-#define WORKER_STATS_COLUMNS	13
+#define WORKER_STATS_COLUMNS	16
 
 static const char *
 fill_phase_name(FillPhase phase)
@@ -194,10 +197,34 @@ make_delay(const WorkerFigures *figures)
 	return delay;
 }
 
+/* Relation, processes, since when. */
+static void
+put_obstacle(WorkerSlot *slot, Datum *values, bool *nulls)
+{
+	Obstacle	obstacle;
+	List	   *pids;
+	Datum	   *elems;
+	ListCell   *lc;
+	int			n = 0;
+
+	nulls[0] = nulls[1] = nulls[2] = true;
+	if (slot->pid == 0 || !obstacle_oldest(slot, &obstacle))
+		return;
+	pids = obstacle_processes(&obstacle);
+	elems = palloc(Max(list_length(pids), 1) * sizeof(Datum));
+	foreach(lc, pids)
+		elems[n++] = Int32GetDatum(lfirst_int(lc));
+	values[0] = ObjectIdGetDatum(obstacle.relid);
+	values[1] = PointerGetDatum(construct_array(elems, n, INT4OID, sizeof(int32), true,
+												TYPALIGN_INT));
+	values[2] = TimestampTzGetDatum(obstacle.since);
+	nulls[0] = nulls[1] = nulls[2] = false;
+}
+
 /*
  * worker_stats() -> (pid, state, slot_name, applied_lsn, applied_commit_time,
  * delay, held_back, batches, changes, wal_lag_bytes, last_error, last_error_at,
- * batch_started_at)
+ * batch_started_at, blocked_on, blocked_by, blocked_since)
  *
  * An error message may quote data; who may read all statistics sees it.
  */
@@ -252,6 +279,7 @@ freshet_worker_stats(PG_FUNCTION_ARGS)
 	nulls[11] = nulls[10];
 	values[12] = TimestampTzGetDatum(figures.batch_started);
 	nulls[12] = figures.batch_started == 0;
+	put_obstacle(slot, values + 13, nulls + 13);
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	return (Datum) 0;

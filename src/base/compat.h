@@ -193,9 +193,12 @@
 	object_ownercheck(RelationRelationId, relid, userid)
 #define freshet_owns_database(dboid, userid) \
 	object_ownercheck(DatabaseRelationId, dboid, userid)
+#define freshet_owns_extension(extoid, userid) \
+	object_ownercheck(ExtensionRelationId, extoid, userid)
 #else
 #define freshet_owns_relation(relid, userid)	pg_class_ownercheck(relid, userid)
 #define freshet_owns_database(dboid, userid)	pg_database_ownercheck(dboid, userid)
+#define freshet_owns_extension(extoid, userid)	pg_extension_ownercheck(extoid, userid)
 #endif
 
 /* 16: more about an error in a date */

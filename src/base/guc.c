@@ -22,6 +22,7 @@ int			freshet_max_workers = 8;
 int			freshet_fill_threshold = 64;
 int			freshet_max_fill_backlog = 10240;
 int			freshet_sink_timeout = 60000;
+int			freshet_lock_patience = 5000;
 double		freshet_refresh_cost_limit = 100000;
 bool		freshet_check_stream_privileges = true;
 bool		freshet_debug_flush_caches = false;
@@ -84,6 +85,15 @@ guc_define(void)
 							"on. 0 means no limit.",
 							&freshet_sink_timeout,
 							60000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("freshet.lock_patience",
+							"Time that all sinks wait for a lock that one of them needs.",
+							"Then the others go on, and it follows when the lock is to be had. "
+							"-1 means no limit.",
+							&freshet_lock_patience,
+							5000, -1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 

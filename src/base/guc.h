@@ -19,7 +19,8 @@ extern bool freshet_check_stream_privileges;	/* consumers need SELECT */
 
 extern int	freshet_max_fill_backlog;	/* MB of changes kept for such a sink; -1: no limit */
 
-extern int	freshet_sink_timeout;	/* ms without a row dealt with; 0: no limit */
+extern int	freshet_sink_timeout;
+extern int	freshet_lock_patience;	/* ms without a row dealt with; 0: no limit */
 extern double freshet_refresh_cost_limit;	/* of a query that is run at each change */
 
 extern void guc_define(void);

@@ -16,6 +16,7 @@
 #include "utils/syscache.h"
 
 #include "names.h"
+#include "process.h"
 
 void
 freshet_object_name(Oid dboid, char *buf)
@@ -29,6 +30,9 @@ freshet_catalog_relid(const char *name)
 	Oid			nsp = get_namespace_oid(FRESHET_SCHEMA, true);
 	Oid			relid = OidIsValid(nsp) ? get_relname_relid(name, nsp) : InvalidOid;
 
+	/* dropped while a batch was under way: the next one notices */
+	if (!OidIsValid(relid) && process_maintains())
+		process_retry(ERRCODE_UNDEFINED_TABLE, "extension \"freshet\" has just been dropped");
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -30,24 +30,30 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+#include "obstacle.h"
 #include "process.h"
 
 FreshetProcess freshet_process = PROCESS_OTHER;
 WorkerSlot *MyWorkerSlot = NULL;
 pid_t		process_worker_pid = 0;
 volatile uint64 process_steps = 0;
+volatile bool process_fill_unwanted = false;
 
 /* Set before an error that is nobody's fault. */
 static bool retrying = false;
+static LockFailure lock_failure = {InvalidOid};
 
 void
 process_check_stop(void)
 {
 	if (process_maintains() && (MyWorkerSlot->stop || MyWorkerSlot->pid != process_worker_pid))
 		proc_exit(0);
+	if (process_fill_unwanted)
+		process_retry(ERRCODE_QUERY_CANCELED, "the fill of a sink is not wanted any more");
 }
 
 bool
@@ -59,6 +65,20 @@ process_try_lock_relation(Oid relid, LOCKMODE lockmode)
 	return true;
 }
 
+TimestampTz
+process_note_obstacle(Oid relid, LOCKMODE lockmode)
+{
+	return obstacle_note(MyWorkerSlot, freshet_process == PROCESS_FILLER, relid, lockmode);
+}
+
+bool
+process_take_lock_failure(LockFailure *failure)
+{
+	*failure = lock_failure;
+	lock_failure.relid = InvalidOid;
+	return OidIsValid(failure->relid);
+}
+
 void
 process_lock_relation(Oid relid, LOCKMODE lockmode)
 {
@@ -66,6 +86,9 @@ process_lock_relation(Oid relid, LOCKMODE lockmode)
 
 	if (process_try_lock_relation(relid, lockmode))
 		return;
+	lock_failure.relid = relid;
+	lock_failure.mode = lockmode;
+	lock_failure.since = process_note_obstacle(relid, lockmode);
 	name = get_rel_name(relid);
 	process_retry(ERRCODE_LOCK_NOT_AVAILABLE,
 				  psprintf("somebody else has locked \"%s\", or is about to",
@@ -140,6 +163,17 @@ process_lock_tree(Oid relid, LOCKMODE lockmode)
 
 	foreach(lc, process_tree_of(relid))
 		process_lock_relation(lfirst_oid(lc), lockmode);
+}
+
+/* Nothing else takes a lock on a relation as an object. */
+void
+process_lock_fill(Oid sink)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, sink, 0);
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		process_retry(ERRCODE_LOCK_NOT_AVAILABLE, "another process still fills the sink");
 }
 
 void

@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 
@@ -49,6 +50,19 @@ extern void process_lock_relation(Oid relid, LOCKMODE lockmode);
 
 /* The same, but false if it is not to be had. */
 extern bool process_try_lock_relation(Oid relid, LOCKMODE lockmode);
+/* Then it may be worth telling (obstacle.h); since when is it so? */
+extern TimestampTz process_note_obstacle(Oid relid, LOCKMODE lockmode);
+
+/* A lock for which a batch came to nothing. */
+typedef struct LockFailure
+{
+	Oid			relid;
+	LOCKMODE	mode;
+	TimestampTz since;			/* since when it is not to be had */
+} LockFailure;
+
+/* Was that the error that has just been caught?  Forgets it. */
+extern bool process_take_lock_failure(LockFailure *failure);
 
 /*
  * Lock all of these relations without waiting, in whatever process, or none: then
@@ -65,10 +79,32 @@ extern void process_lock_tree(Oid relid, LOCKMODE lockmode);
 extern bool process_try_lock_tree(Oid relid, LOCKMODE lockmode);
 
 /*
+ * Lock the right to fill a sink, without waiting, so that there is one who does:
+ * the lock on its table lets others through.
+ */
+extern void process_lock_fill(Oid sink);
+
+/*
  * Whatever is done for a sink row by row counts here, so that a function that
  * does not come back is told from much work (engine/watchdog.c).
  */
 extern volatile uint64 process_steps;
+
+/* Somebody wants the fill under way ended (fill_stop.c). */
+extern volatile bool process_fill_unwanted;
+
+/* Exit if a database command wants the worker gone, or if it is gone; end a fill
+ * that is not wanted. */
+extern void process_check_stop(void);
+
+/* Of each row: what a user's function would catch is raised outside of it, too. */
+static inline void
+process_step(void)
+{
+	process_steps++;
+	if (unlikely(process_fill_unwanted))
+		process_check_stop();
+}
 
 /* End the batch by an error that is nobody's fault; it is tried again. */
 extern void process_retry(int sqlerrcode, const char *message) __attribute__((noreturn));
@@ -88,8 +124,5 @@ extern void process_set_session(void);
 /* Allow parallel queries, which the worker has no use for otherwise, until the
  * caller ends its level of settings. */
 extern void process_allow_parallel_query(void);
-
-/* Exit if a database command wants the worker gone, or if it is gone. */
-extern void process_check_stop(void);
 
 #endif							/* FRESHET_PROCESS_H */

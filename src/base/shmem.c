@@ -70,6 +70,11 @@ shmem_startup(void)
 
 			SpinLockInit(&slot->mutex);
 			pg_atomic_init_u32(&slot->wakeup, 0);
+			for (int j = 0; j < FILL_PLACES; j++)
+			{
+				pg_atomic_init_u32(&slot->fills[j].sink, InvalidOid);
+				pg_atomic_init_u32(&slot->fills[j].unwanted, InvalidOid);
+			}
 			ConditionVariableInit(&slot->cv);
 		}
 	}
@@ -120,6 +125,8 @@ reset_slot(WorkerSlot *slot)
 	slot->pid = 0;
 	slot->restart_at = 0;
 	pg_atomic_write_u32(&slot->wakeup, 0);
+	for (int i = 0; i < FILL_PLACES; i++)
+		pg_atomic_write_u32(&slot->fills[i].sink, InvalidOid);
 	SpinLockAcquire(&slot->mutex);
 	slot->latch = NULL;
 	slot->state = WORKER_STARTING;
@@ -140,6 +147,7 @@ reset_slot(WorkerSlot *slot)
 	slot->last_error_at = 0;
 	slot->last_error[0] = '\0';
 	memset(slot->sinks, 0, sizeof(slot->sinks));
+	memset(slot->obstacles, 0, sizeof(slot->obstacles));
 	slot->verify_phase = VERIFY_NONE;
 	slot->verify_pid = 0;
 	slot->fill_task = FILL_TASK_NONE;

@@ -22,6 +22,7 @@
 #include "utils/snapshot.h"
 
 #define FRESHET_MAX_SINK_STATS	128
+#define FRESHET_MAX_OBSTACLES	8
 #define FRESHET_ERROR_LEN		512
 #define FRESHET_SNAPSHOT_LEN	16384
 
@@ -95,6 +96,32 @@ typedef enum FillTask
 	FILL_TASK_FAILED
 } FillTask;
 
+/* A sink that is being filled, and one whose fill somebody wants ended (fill_stop.c). */
+typedef struct FillPlace
+{
+	pg_atomic_uint32 sink;		/* an OID; InvalidOid: none */
+	pg_atomic_uint32 unwanted;
+} FillPlace;
+
+enum
+{
+	FILL_BY_WORKER,
+	FILL_BY_FILLER,
+	FILL_PLACES
+};
+
+/* A lock on a relation that could not be had (obstacle.c). */
+typedef struct Obstacle
+{
+	Oid			relid;			/* InvalidOid: a free entry */
+	LOCKMODE	mode;
+	pid_t		pid;			/* who wants it */
+	bool		of_filler;
+	TimestampTz since;
+	TimestampTz seen;			/* when it was tried last */
+	TimestampTz logged_at;		/* 0: not yet */
+} Obstacle;
+
 typedef struct WorkerSlot
 {
 	Oid			dboid;			/* InvalidOid: free.  Changed under FreshetLock */
@@ -105,6 +132,8 @@ typedef struct WorkerSlot
 
 	/* set by a commit, cleared by the worker before it takes its snapshot */
 	pg_atomic_uint32 wakeup;
+
+	FillPlace	fills[FILL_PLACES];
 
 	slock_t		mutex;			/* protects what follows */
 	Latch	   *latch;			/* the worker's, or NULL */
@@ -132,6 +161,7 @@ typedef struct WorkerSlot
 	TimestampTz last_error_at;
 	char		last_error[FRESHET_ERROR_LEN];
 	SinkStats	sinks[FRESHET_MAX_SINK_STATS];
+	Obstacle	obstacles[FRESHET_MAX_OBSTACLES];
 
 	VerifyPhase verify_phase;
 	pid_t		verify_pid;		/* the backend that asked */
@@ -144,6 +174,7 @@ typedef struct WorkerSlot
 	FillTask	fill_task;
 	bool		fill_netted;	/* avoid what may fail without need */
 	Oid			fill_relid;
+	int64		fill_generation;
 	pid_t		fill_owner;		/* the worker that offered it */
 	pid_t		fill_pid;		/* the filler that has taken it */
 	int			fill_sqlerrcode;

@@ -134,6 +134,12 @@ extern void sink_leave_sandbox(const SinkSandbox *sandbox);
 /* Is the sandbox the same for both? */
 extern bool sink_same_sandbox(const Sink *a, const Sink *b);
 
+/*
+ * Is the sink still to be filled, as of this generation?  Looks at its newest row,
+ * whatever the snapshot; if not, the batch ends by process_retry().
+ */
+extern void sink_check_wanted(Oid relid, int64 generation);
+
 /* Delete the states of sinks that are gone (worker only), and return the OIDs
  * of these; cheap if none is.  Writes, so after the decoding. */
 extern List *sink_clean_states(void);

@@ -359,6 +359,16 @@ sink_get(Oid relid)
 			 errhint("The view freshet.status lists the sinks.")));
 }
 
+void
+sink_check_wanted(Oid relid, int64 generation)
+{
+	Sink	   *sink = sink_catalog_read(relid, NULL);
+
+	if (sink == NULL || sink->paused || sink->generation != generation)
+		process_retry(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					  "a sink was paused, rebuilt or dropped before it was filled");
+}
+
 static Oid
 relation_owner(Oid relid)
 {

@@ -42,7 +42,9 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/fill_stop.h"
 #include "base/names.h"
+#include "base/process.h"
 #include "base/shmem.h"
 #include "sink_catalog.h"
 
@@ -82,8 +84,13 @@ enum
 static Relation
 open_catalog(const char *name, int natts, LOCKMODE lockmode)
 {
-	Relation	rel = table_open(freshet_catalog_relid(name), lockmode);
+	Oid			relid = freshet_catalog_relid(name);
+	Relation	rel;
 
+	process_lock_relation(relid, lockmode);
+	rel = try_table_open(relid, NoLock);
+	if (rel == NULL)
+		process_retry(ERRCODE_UNDEFINED_TABLE, "extension \"freshet\" has just been dropped");
 	if (RelationGetDescr(rel)->natts != natts)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -562,6 +569,7 @@ sink_catalog_update(Oid relid, bool paused, bool new_generation)
 	tuple = heap_modify_tuple(tuple, desc, values, nulls, replace);
 	CatalogTupleUpdate(rel, &tuple->t_self, tuple);
 	announce_write(rel);
+	fill_stop_at_commit(relid);
 	table_close(rel, NoLock);
 }
 

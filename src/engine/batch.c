@@ -44,6 +44,7 @@
 
 #include "base/guc.h"
 #include "base/names.h"
+#include "base/obstacle.h"
 #include "base/process.h"
 #include "batch.h"
 #include "batch_runs.h"
@@ -52,6 +53,7 @@
 #include "catching_up.h"
 #include "decoder.h"
 #include "fill.h"
+#include "left_out.h"
 #include "log_slot.h"
 #include "maintain.h"
 #include "maintain/run.h"
@@ -182,6 +184,7 @@ publish(Batch *batch, uint64 ticket)
 	TimestampTz now = GetCurrentTimestamp();
 	int			held_back = decoder_held_back_count();
 
+	obstacle_clear(slot, false, slot->batch_started);
 	SpinLockAcquire(&slot->mutex);
 	slot->applied_at = now;
 	slot->applied_lsn = batch->end;
@@ -397,6 +400,7 @@ batch_run(BatchOutcome *outcome)
 	watchdog_stop();
 	fill_committed();
 	catching_up_committed(batch);
+	left_out_committed();
 	note_refreshed(batch);
 	/* those that were not filled have been set building */
 	all_anew = false;
@@ -437,12 +441,14 @@ batch_abandon(bool retry)
 		decoder_give_back(&current.part);
 		fill_aborted();
 		catching_up_aborted();
+		left_out_aborted();
 		return;
 	}
 	confirm_lsn = InvalidXLogRecPtr;
 	decoder_stop();
 	fill_abandon();
 	catching_up_abandon();
+	left_out_abandon();
 }
 
 static const char *

@@ -41,8 +41,9 @@
  *											applied -> LIVE; but if it has read
  *											partitions that are none -> WANTED
  *
- * A sink that is paused, dropped or rebuilt meanwhile loses its filler
- * (fill_check); so does one that failed.  An error by which the decoded changes are
+ * The fill of a sink that is paused, dropped or rebuilt ends at once, by whom it
+ * may be (base/fill_stop.c), and the next batch forgets it (fill_check); so does
+ * that of one that failed.  An error by which the decoded changes are
  * lost abandons the fill under way: what was kept goes with the change sets, and
  * the stored state, "building", says WANTED.  So nothing of this has to
  * survive the worker.
@@ -57,6 +58,7 @@
 
 #include "utils/memutils.h"
 
+#include "base/fill_stop.h"
 #include "base/guc.h"
 #include "base/process.h"
 #include "catching_up.h"
@@ -64,6 +66,7 @@
 #include "fill_report.h"
 #include "filler.h"
 #include "kept_changes.h"
+#include "left_out.h"
 #include "maintain/run.h"
 #include "trouble.h"
 
@@ -83,11 +86,15 @@ typedef struct FillUnderWay
 	bool		scanned;		/* the filler has committed, and the snapshot of
 								 * the batch under way sees it */
 	bool		started_now;	/* by the batch under way */
+	bool		locked;			/* it is scanned, but somebody else has the sink */
 
 	KeptChanges kept;			/* changes of its sources since */
 } FillUnderWay;
 
 static FillUnderWay under_way;
+
+/* The one that the batch under way fills itself, or InvalidOid. */
+static Oid	filled_here = InvalidOid;
 
 static bool
 is_under_way(Oid relid)
@@ -100,7 +107,8 @@ static bool
 has_its_state(const Sink *sink)
 {
 	return sink->state == SINK_LIVE ||
-		(sink->state == SINK_BEHIND && catching_up_has_changes(sink));
+		(sink->state == SINK_BEHIND &&
+		 (catching_up_has_changes(sink) || left_out_has_changes(sink)));
 }
 
 static FillState
@@ -149,18 +157,32 @@ void
 fill_before_snapshot(void)
 {
 	under_way.scanned = OidIsValid(under_way.relid) && filler_is_done();
+	under_way.locked = false;
 }
 
 bool
 fill_needs_batch(void)
 {
-	return OidIsValid(under_way.relid) && filler_has_ended();
+	return OidIsValid(under_way.relid) && filler_has_ended() && !under_way.locked;
+}
+
+bool
+fill_is_under_way(const Sink *sink)
+{
+	return is_under_way(sink->relid);
+}
+
+bool
+fill_awaits_lock(void)
+{
+	return under_way.locked;
 }
 
 void
 fill_abandon(void)
 {
 	kept_changes_forget(&under_way.kept);
+	filled_here = InvalidOid;
 	end_filler();
 	fill_report_end_all();
 }
@@ -209,6 +231,9 @@ void
 fill_aborted(void)
 {
 	kept_changes_abort(&under_way.kept);
+	if (OidIsValid(filled_here) && !is_under_way(filled_here))
+		fill_report_end(filled_here);
+	filled_here = InvalidOid;
 	/* it reads at the snapshot of a batch that came to nothing, or is at its end */
 	if (under_way.started_now || (OidIsValid(under_way.relid) && filler_has_failed()))
 		end_filler();
@@ -331,16 +356,37 @@ leave_to_filler(Sink *sink, Batch *batch)
 		return true;
 	}
 
+	/* the filler, which cannot be left out, is to have it at once */
+	process_lock_relation(sink->relid, RowExclusiveLock);
+
 	/* before it is started: an error here has to end it */
 	under_way.relid = sink->relid;
 	under_way.generation = sink->generation;
 	under_way.started_now = true;
 	(void) fill_report_phase(sink, FILL_SCANNING);
-	if (filler_start(sink->relid, batch->snapshot, trouble_is_netted(sink->relid)))
+	if (filler_start(sink->relid, sink->generation, batch->snapshot,
+					 trouble_is_netted(sink->relid)))
 		return true;
 	fill_report_end(sink->relid);
 	forget_under_way();
 	return false;
+}
+
+/* In this process, by which the others stand still meanwhile. */
+static void
+begin_stoppable(Sink *sink)
+{
+	process_lock_fill(sink->relid);
+	filled_here = sink->relid;
+	fill_stop_begin(sink->relid);
+	sink_check_wanted(sink->relid, sink->generation);
+}
+
+static void
+end_stoppable(void)
+{
+	fill_stop_end();
+	filled_here = InvalidOid;
 }
 
 /* The sink is what its query gives. */
@@ -396,8 +442,10 @@ begin_fill(Sink *sink, Batch *batch, const Partitions *partitions)
 			sink_set_state(sink, SINK_BUILDING, NULL);
 		return;
 	}
+	begin_stoppable(sink);
 	run_fill(batch_get_run(batch, sink, partitions), fill_report_phase(sink, FILL_SCANNING));
 	end_fill(sink, batch);
+	end_stoppable();
 }
 
 /*
@@ -426,6 +474,15 @@ catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
 		end_filler();
 		return;
 	}
+	if (!process_try_lock_relation(sink->relid, RowExclusiveLock))
+	{
+		/* the others go on, and this one when it is to be had */
+		(void) process_note_obstacle(sink->relid, RowExclusiveLock);
+		under_way.locked = true;
+		batch->repeat = false;
+		return;
+	}
+	begin_stoppable(sink);
 	run = batch_get_run(batch, sink, partitions);
 	run_feed(list_make1(run), kept_changes_sets(&under_way.kept), &batch_current_sink);
 	foreach(lc, partitions->added)
@@ -436,6 +493,7 @@ catch_up(Sink *sink, Batch *batch, const Partitions *partitions)
 	}
 	partitions_note(sink, partitions);
 	end_fill(sink, batch);
+	end_stoppable();
 	filler_forget();
 	forget_under_way();
 }

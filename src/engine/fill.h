@@ -42,6 +42,12 @@ extern void fill_note_lost(Sink *sink, Batch *batch);
  */
 extern bool fill_move_on(Sink *sink, Batch *batch, const Partitions *partitions);
 
+/* Has the filler begun with it? */
+extern bool fill_is_under_way(const Sink *sink);
+
+/* Has the filler come to its end, and the sink is locked by somebody else? */
+extern bool fill_awaits_lock(void);
+
 /* End the fill of this sink, if it is under way. */
 extern void fill_cancel(Sink *sink);
 

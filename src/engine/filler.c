@@ -9,8 +9,9 @@
  * at the end of which it says so in the slot (FillTask in shmem.h) and wakes
  * the worker.  What it writes carries no origin that anybody decodes.
  *
- * A filler whose worker is gone ends itself; the lock that it holds on the sink
- * keeps a second one from starting before.
+ * A filler whose worker is gone ends itself; its lock on the right to fill the sink
+ * keeps a second one from starting before.  Its lock on the sink itself is none but
+ * that of a writer, so that the sink can be paused and rebuilt.
  *
  * The first half of the file is run by the worker, the second by the filler.
  *
@@ -32,6 +33,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/fill_stop.h"
+#include "base/obstacle.h"
 #include "base/process.h"
 #include "base/wait_events.h"
 #include "catalog/sink.h"
@@ -166,10 +169,11 @@ register_filler(void)
 }
 
 bool
-filler_start(Oid relid, Snapshot snapshot, bool netted)
+filler_start(Oid relid, int64 generation, Snapshot snapshot, bool netted)
 {
 	SerializeSnapshot(snapshot, MyWorkerSlot->fill_snapshot);
 	MyWorkerSlot->fill_relid = relid;
+	MyWorkerSlot->fill_generation = generation;
 	MyWorkerSlot->fill_netted = netted;
 	MyWorkerSlot->fill_owner = MyProcPid;
 	set_task(FILL_TASK_OFFERED);
@@ -207,7 +211,7 @@ take_over_snapshot(void)
 }
 
 static void
-fill_at_snapshot(Oid relid)
+fill_at_snapshot(Oid relid, int64 generation)
 {
 	MaintainResult result;
 	SinkStats  *stats;
@@ -215,15 +219,20 @@ fill_at_snapshot(Oid relid)
 	Sink	   *sink;
 	Partitions *partitions;
 
-	process_lock_relation(relid, ShareRowExclusiveLock);
+	process_lock_fill(relid);
+	process_lock_relation(relid, RowExclusiveLock);
+	fill_stop_begin(relid);
+	sink_check_wanted(relid, generation);
 	sink = sink_get(relid);
 	sink_make_plan(sink);
 	partitions = partitions_look(sink, true);
 	run = run_begin(sink, partitions->leaves, NULL, MyWorkerSlot->fill_netted);
+	obstacle_clear(MyWorkerSlot, true, GetCurrentTimestamp());
 	stats = shmem_sink_stats(MyWorkerSlot, relid, false);
 	run_fill(run, stats ? &stats->rows_done : NULL);
 	run_finish(run, &result);
 	partitions_check(list_make1(sink));
+	fill_stop_end();
 }
 
 /* Tell the worker; is it nobody's fault? */
@@ -234,6 +243,7 @@ report_failure(MemoryContext context)
 	bool		retry = process_take_retry();
 	char		message[FRESHET_ERROR_LEN];
 
+	retry |= fill_stop_take();
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	snprintf(message, sizeof(message), "%s%s%s", error->message,
@@ -274,7 +284,7 @@ freshet_filler_main(Datum main_arg)
 	pgstat_report_activity(STATE_RUNNING, "freshet: filling a sink");
 	PG_TRY();
 	{
-		fill_at_snapshot(MyWorkerSlot->fill_relid);
+		fill_at_snapshot(MyWorkerSlot->fill_relid, MyWorkerSlot->fill_generation);
 		process_check_stop();
 		PopActiveSnapshot();
 		CommitTransactionCommand();

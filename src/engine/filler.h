@@ -16,10 +16,10 @@
 extern bool filler_can_take(Snapshot snapshot);
 
 /*
- * Have it fill the sink at this snapshot, that of the transaction under way.
- * False if it is not to be had.
+ * Have it fill the sink, of this generation, at this snapshot, that of the
+ * transaction under way.  False if it is not to be had.
  */
-extern bool filler_start(Oid relid, Snapshot snapshot, bool netted);
+extern bool filler_start(Oid relid, int64 generation, Snapshot snapshot, bool netted);
 
 /* Has its transaction been committed? */
 extern bool filler_is_done(void);

@@ -24,6 +24,8 @@
 #include "catalog/sink.h"
 #include "catching_up.h"
 #include "fill.h"
+#include "fill_report.h"
+#include "left_out.h"
 #include "maintain.h"
 #include "maintain/run.h"
 #include "partitions.h"
@@ -157,10 +159,16 @@ maintain_sink(Sink *sink, Batch *batch)
 	if (sink->paused)
 	{
 		if (sink->state != SINK_PAUSED && batch->last_part)
+		{
+			fill_report_end(sink->relid);
 			sink_set_state(sink, SINK_PAUSED, NULL);
+		}
 		return;
 	}
 	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)
+		return;
+
+	if (!fill_is_under_way(sink) && left_out_of(sink, batch))
 		return;
 
 	changed = has_changes(batch, sink);
@@ -183,6 +191,8 @@ maintain_sink(Sink *sink, Batch *batch)
 
 	if (changed && catching_up_lacks_snapshot(sink, batch))
 		catching_up_keep(sink, batch);
+	else if (changed && sink->state == SINK_BEHIND && left_out_has_changes(sink))
+		left_out_end(sink, batch, partitions);
 	else if (changed && sink->state == SINK_BEHIND)
 		catching_up_end(sink, batch, partitions);
 	if (changed && !catching_up_lacks_snapshot(sink, batch))
@@ -214,6 +224,13 @@ maintain_one(Sink *sink, Batch *batch)
 	batch_current_sink = InvalidOid;
 }
 
+static void
+end_part(Batch *batch)
+{
+	catching_up_end_part(batch);
+	left_out_end_part(batch);
+}
+
 /* What is over tables alone is fed together, the others one by one. */
 void
 maintain_sinks(Batch *batch)
@@ -230,6 +247,7 @@ maintain_sinks(Batch *batch)
 	}
 
 	fill_check(batch->sinks);
+	left_out_check(batch->sinks);
 	foreach(lc, batch->sinks)
 	{
 		if (!batch->last_part || ((Sink *) lfirst(lc))->level == 0)
@@ -238,7 +256,7 @@ maintain_sinks(Batch *batch)
 	feed_runs(batch);
 	if (!batch->last_part)
 	{
-		catching_up_end_part(batch);
+		end_part(batch);
 		return;
 	}
 
@@ -257,7 +275,7 @@ maintain_sinks(Batch *batch)
 		}
 	}
 
-	catching_up_end_part(batch);
+	end_part(batch);
 	partitions_check(batch->sinks);
 }
 

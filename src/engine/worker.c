@@ -52,6 +52,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/fill_stop.h"
 #include "base/guc.h"
 #include "base/names.h"
 #include "base/process.h"
@@ -61,6 +62,7 @@
 #include "catalog/sink.h"
 #include "decoder.h"
 #include "fill.h"
+#include "left_out.h"
 #include "log_slot.h"
 #include "progress.h"
 #include "snapshot_offer.h"
@@ -262,12 +264,27 @@ back_off(int min_ms, int max_ms)
 	SpinLockRelease(&MyWorkerSlot->mutex);
 }
 
+/* If a lock is not to be had for long, the sink that needs it waits alone. */
+static void
+leave_out(const BatchFailure *failure)
+{
+	LockFailure lock;
+
+	if (process_take_lock_failure(&lock) && OidIsValid(failure->sink) &&
+		freshet_lock_patience >= 0 &&
+		GetCurrentTimestamp() >= TimestampTzPlusMilliseconds(lock.since, freshet_lock_patience))
+		left_out_add(failure->sink, lock.relid, lock.mode);
+}
+
 /* What becomes of a batch that has failed: see trouble.c for that of a sink. */
 static void
 take_measures(const BatchFailure *failure, const ErrorData *error, bool retry, bool alarm)
 {
 	if (retry)
+	{
+		leave_out(failure);
 		back_off(MIN_RETRY_MS, MAX_RETRY_MS);
+	}
 	else if (!OidIsValid(failure->sink))
 	{
 		MyWorkerSlot->errors++;
@@ -302,6 +319,7 @@ recover_from_error(MemoryContext context)
 	watchdog_stop();
 	QueryCancelPending = false;
 	retry = process_take_retry();
+	retry |= fill_stop_take();
 	alarm = watchdog_take_alarm();
 
 	MemoryContextSwitchTo(context);
@@ -388,11 +406,14 @@ wait_for_commit(void)
 	{
 		long		timeout = HOUSEKEEPING_MS;
 		TimestampTz retry_at = trouble_retry_at();
+		bool		locked = left_out_any() || fill_awaits_lock();
 
+		if (locked)
+			timeout = MAX_RETRY_MS;
 		if (retry_at != 0)
 			timeout = Min(timeout, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), retry_at));
 		sleep_on_latch(timeout);
-		if (retry_at != 0 && GetCurrentTimestamp() >= retry_at)
+		if (locked || (retry_at != 0 && GetCurrentTimestamp() >= retry_at))
 			break;
 		if (pg_atomic_read_u32(&MyWorkerSlot->wakeup) == 0)
 		{

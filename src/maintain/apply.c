@@ -541,7 +541,7 @@ writer_insert(SinkWriter *writer, const Datum *values, const bool *nulls)
 		check_written(writer, values, nulls);
 	emit_change(writer, NULL, writer->new_slot);
 	writer->inserted++;
-	process_steps++;
+	process_step();
 	ResetPerTupleExprContext(writer->estate);
 	return writer->new_slot->tts_tid;
 }
@@ -580,7 +580,7 @@ writer_update(SinkWriter *writer, const Datum *values, const bool *nulls)
 		check_written(writer, values, nulls);
 	emit_change(writer, writer->old_slot, writer->new_slot);
 	writer->updated++;
-	process_steps++;
+	process_step();
 	ResetPerTupleExprContext(writer->estate);
 	return writer->new_slot->tts_tid;
 }
@@ -598,7 +598,7 @@ writer_delete(SinkWriter *writer)
 		trigger_interferes(writer);
 	emit_change(writer, writer->old_slot, NULL);
 	writer->deleted++;
-	process_steps++;
+	process_step();
 	ResetPerTupleExprContext(writer->estate);
 }
 

@@ -37,7 +37,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	CallbackReceiver *receiver = (CallbackReceiver *) self;
 
-	process_steps++;
+	process_step();
 	if (++receiver->rows % CHECK_STOP_ROWS == 0)
 		process_check_stop();
 	receiver->callback(slot, receiver->arg);

@@ -217,7 +217,7 @@ feed_list(const FeedTarget *targets, int ntargets, ChangeList *list, Oid *blame)
 	change_iterator_begin(&it, list);
 	while (change_iterator_next(&it, &change))
 	{
-		process_steps++;
+		process_step();
 		if ((++n & 1023) == 0)
 		{
 			process_check_stop();
@@ -289,7 +289,7 @@ feed_relation(Relation rel, Relation root, int occurrence, Snapshot snapshot,
 		else
 			consumer->row(consumer, occurrence, slot, 1);
 
-		process_steps++;
+		process_step();
 		if ((++count & 1023) == 0)
 		{
 			if (rows_done != NULL)

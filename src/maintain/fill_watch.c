@@ -97,6 +97,7 @@ freshet_fill_watch(PG_FUNCTION_ARGS)
 {
 	static uint32 rows = 0;
 
+	process_step();
 	if (unlikely(++rows % WATCH_ROWS == 0) && !PG_ARGISNULL(0))
 		count_filling_rows(PG_GETARG_OID(0), WATCH_ROWS);
 	PG_RETURN_BOOL(true);
