@@ -10,7 +10,7 @@ use FreshetTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seconds = scaled(15);
+my $seconds = scaled(10);
 my $node = new_freshet_node(
 	'load',
 	'deadlock_timeout' => '50ms',

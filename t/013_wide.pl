@@ -306,7 +306,7 @@ my @conditions = (
 	q{NOT EXISTS (SELECT FROM wide, jsonb_array_elements(doc->'order_items') i LEFT JOIN wide_products p ON p.product_id = i->>'product_id'
 		WHERE i->'product'->>'name' IS DISTINCT FROM p.doc->>'name')});
 
-my $checker = start_checker($node, seconds => scaled(7), sinks => [ 'wide', 'of_status', 'wide_products', 'of_sold' ],
+my $checker = start_checker($node, seconds => scaled(5), sinks => [ 'wide', 'of_status', 'wide_products', 'of_sold' ],
 	conditions => \@conditions);
 my @background = all_writers();
 is_deeply([ finish_background($checker) ], [], 'exact while others write');

@@ -11,7 +11,7 @@ use FreshetTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seconds = scaled(10);
+my $seconds = scaled(5);
 my $node = new_freshet_node(
 	'between',
 	'freshet.work_mem' => '64kB',

@@ -1,4 +1,4 @@
-# Joins under load, far behind, and filled under fire: writers change all sides
+# Joins, inner and outer, under load, far behind, and filled under fire: writers change all sides
 # of them at once, while a checker compares every sink with its query at the
 # worker's snapshot.
 
@@ -58,12 +58,26 @@ my %sinks = (
 		JOIN i_counts n ON n.customer = c.id JOIN orders o ON o.customer = c.id GROUP BY c.region},
 	k_over => q{SELECT r.product, count(*) AS count, sum(r.amount * g.count) AS total FROM b_rows r
 		JOIN a_groups g ON g.region = r.customer % 8 GROUP BY r.product},
+	# by key
+	l_left => q{SELECT o.id, p.price * o.qty AS amount, t.tag FROM orders o LEFT JOIN products p ON p.id = o.product
+		LEFT JOIN tags t ON t.product = p.id AND o.qty < 3},
+	m_full => q{SELECT c.id, c.name, o.id AS o, o.qty FROM customers c FULL JOIN orders o ON o.customer = c.id AND o.qty = 1},
+	n_not_in => q{SELECT id, category FROM products WHERE id NOT IN (SELECT product FROM tags WHERE tag = 't1')},
+	o_anti => q{SELECT c.id, c.region FROM customers c WHERE NOT EXISTS (SELECT FROM orders o JOIN tags t USING (product)
+		WHERE o.customer = c.id AND o.qty = 3)},
+	p_latest => q{SELECT * FROM (SELECT customer, id, qty, row_number() OVER (PARTITION BY customer ORDER BY at DESC, id) AS n
+		FROM orders) o WHERE n <= 2},
+	q_counts => q{SELECT c.region, count(o.id) AS orders, count(DISTINCT o.product) AS products
+		FROM customers c LEFT JOIN orders o ON o.customer = c.id GROUP BY c.region},
+	r_over => q{SELECT tag, count(*) AS count, sum(amount) AS amount FROM l_left GROUP BY tag},
 );
 create_sinks($node, 'postgres', \%sinks);
 wait_for_freshet($node);
 is_deeply([ verify_all($node) ], [], 'filled');
-is($node->safe_psql('postgres', q{SELECT string_agg(sink::text, ' ') FROM freshet.status WHERE strategy <> 'delta'}),
-	'', 'all of them by what has changed');
+is($node->safe_psql('postgres', q{SELECT string_agg(sink::text, ' ' ORDER BY sink::text) FROM freshet.status WHERE strategy <> 'delta'}),
+	'l_left m_full n_not_in o_anti p_latest q_counts', 'single changes serve, or keys');
+is($node->safe_psql('postgres', q{SELECT string_agg(sink::text, ' ') FROM freshet.status WHERE strategy = 'refresh'}),
+	'n_not_in', 'NULLs in NOT IN bear upon everything');
 
 # ---------------------------------------------------------------------------
 # Under load

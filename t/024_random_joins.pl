@@ -15,7 +15,7 @@ use Test::More;
 
 my $seed = $ENV{FRESHET_SEED} // 1;
 my $queries = 30;
-my $rounds = scaled(12);
+my $rounds = scaled(8);
 srand($seed);
 note("FRESHET_SEED=$seed");
 

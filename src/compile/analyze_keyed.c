@@ -72,6 +72,7 @@ typedef struct PathSearch
 	const Bitmapset *around;	/* a side around it that is missing, or NULL */
 	const Bitmapset *absent;	/* sides elsewhere that are missing */
 	Bitmapset  *joined;
+	Bitmapset  *present;		/* those of them that cannot be NULL */
 	List	   *candidates;		/* the key */
 	KeyPath    *path;
 } PathSearch;
@@ -95,7 +96,7 @@ may_be_missing(const PathSearch *search, int occurrence)
 	return false;
 }
 
-/* Does it hold wherever the changed row, and an occurrence that is joined, bear upon? */
+/* Does it hold for all rows in which those that are present, and one that is joined, are? */
 static bool
 holds(const PathSearch *search, const ScopeCondition *condition, int occurrence)
 {
@@ -107,7 +108,9 @@ holds(const PathSearch *search, const ScopeCondition *condition, int occurrence)
 		return false;
 	if (occurrence >= 0 && bms_is_member(occurrence, condition->domain))
 		return true;
-	return bms_is_member(search->start, condition->domain) && (!condition->full || around);
+	if (condition->full)
+		return around && bms_is_member(search->start, condition->domain);
+	return bms_overlap(condition->domain, search->present);
 }
 
 /* Can it be asked for when this occurrence is joined to the others? */
@@ -285,26 +288,32 @@ find_outer_join(const PathSearch *search, int occurrence)
 	return NULL;
 }
 
-static void
+/* False if no equality leads there after all. */
+static bool
 join_occurrence(PathSearch *search, int occurrence)
 {
 	KeyStep    *step = palloc0(sizeof(KeyStep));
 	const NullableSide *side = find_outer_join(search, occurrence);
+	bool		found = step->outer = side != NULL;
 	ListCell   *lc;
 
 	step->occurrence = occurrence;
-	step->outer = side != NULL;
 	if (step->outer)
 		step->conditions = list_copy(side->on);
 	foreach(lc, search->tree->conditions)
 	{
 		const ScopeCondition *condition = lfirst(lc);
 
-		if (!step->outer && is_usable(search, condition, occurrence))
-			step->conditions = list_append_unique(step->conditions, condition->expr);
+		if (step->outer || !is_usable(search, condition, occurrence))
+			continue;
+		step->conditions = list_append_unique(step->conditions, condition->expr);
+		found |= condition->equality;
 	}
 	search->joined = bms_add_member(search->joined, occurrence);
+	if (!step->outer)
+		search->present = bms_add_member(search->present, occurrence);
 	search->path->steps = lappend(search->path->steps, step);
+	return found;
 }
 
 static bool
@@ -334,6 +343,7 @@ extend(PathSearch *search)
 	Bitmapset  *wanted = lacking(search);
 	int			known = count_computable(search);
 	Bitmapset  *joined = bms_copy(search->joined);
+	Bitmapset  *present = bms_copy(search->present);
 	int		   *from = palloc(n * sizeof(int));
 	List	   *reached = NIL;
 	int			found = -1;
@@ -347,12 +357,18 @@ extend(PathSearch *search)
 	for (int i = 0; i < list_length(reached) && found < 0; i++)
 	{
 		int			at = list_nth_int(reached, i);
+		bool		is_present;
 
+		search->joined = bms_copy(joined);
+		is_present = !bms_is_member(at, joined) && find_outer_join(search, at) == NULL;
 		for (int next = 0; next < n && found < 0; next++)
 		{
 			if (list_member_int(reached, next))
 				continue;
 			search->joined = bms_add_member(bms_copy(joined), at);
+			search->present = bms_copy(present);
+			if (is_present)
+				search->present = bms_add_member(search->present, at);
 			if (!can_join(search, next))
 				continue;
 			from[next] = at;
@@ -363,6 +379,7 @@ extend(PathSearch *search)
 		}
 	}
 	search->joined = joined;
+	search->present = present;
 	if (found < 0)
 		return false;
 
@@ -371,7 +388,10 @@ extend(PathSearch *search)
 	for (int at = found; !bms_is_member(at, joined); at = from[at])
 		reached = lcons_int(at, reached);
 	for (int i = 0; i < list_length(reached); i++)
-		join_occurrence(search, list_nth_int(reached, i));
+	{
+		if (!join_occurrence(search, list_nth_int(reached, i)))
+			return false;
+	}
 	return true;
 }
 
@@ -380,10 +400,13 @@ static KeyPath *
 find_path(const ScopeTree *tree, int start, const Bitmapset *around, const Bitmapset *absent,
 		  List *candidates)
 {
-	PathSearch	search = {tree, start, around, absent, bms_make_singleton(start), candidates,
-	palloc0(sizeof(KeyPath))};
+	PathSearch	search = {.tree = tree,.start = start,.around = around,.absent = absent};
 	ListCell   *lc;
 
+	search.joined = bms_make_singleton(start);
+	search.present = bms_make_singleton(start);
+	search.candidates = candidates;
+	search.path = palloc0(sizeof(KeyPath));
 	while (count_computable(&search) < list_length(candidates))
 	{
 		if (!extend(&search))

@@ -76,8 +76,8 @@ has_changes(Batch *batch, Sink *sink)
 /*
  * Before the plans are made anew.  What reads the sources at the snapshot cannot be
  * finished with a part of the changes: the query of a sink that is refreshed is run
- * once, when the batch is whole, since a new plan is reason enough; a join, which
- * loses what it has collected, is filled.
+ * once, when the batch is whole, since a new plan is reason enough; a join, and a query
+ * by key, which lose what they have collected, are filled.
  */
 static void
 discard_queries(Batch *batch)
@@ -92,7 +92,7 @@ discard_queries(Batch *batch)
 		if (!plan_needs_snapshot(sink->plan))
 			continue;
 		batch_discard_run(batch, sink);
-		if (sink->plan->join != NULL)
+		if (plan_takes_changes(sink->plan))
 			fill_note_lost(sink, batch);
 	}
 	list_free(runs);
