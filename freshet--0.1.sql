@@ -72,6 +72,19 @@ COMMENT ON COLUMN freshet.sink_state.leaves IS 'partitions of its sources at the
 COMMENT ON COLUMN freshet.sink_state.attached IS 'for each of them, a number that changes when it is attached anew';
 COMMENT ON COLUMN freshet.sink_state.definition_hash IS 'a hash of the query that it was last built by; 0 before the first';
 
+-- Where freshet has set REPLICA IDENTITY FULL, what there was before.
+CREATE TABLE freshet.source_identity (
+	relid regclass PRIMARY KEY,
+	identity "char" NOT NULL CHECK (identity IN ('d', 'i', 'n')),
+	index_name name,
+	index_relid oid
+);
+COMMENT ON TABLE freshet.source_identity IS 'tables whose replica identity freshet has set to FULL, and has to set back when no sink needs it any more';
+COMMENT ON COLUMN freshet.source_identity.relid IS 'the table';
+COMMENT ON COLUMN freshet.source_identity.identity IS 'its replica identity before, as in pg_class: d, i or n';
+COMMENT ON COLUMN freshet.source_identity.index_name IS 'of i: the index';
+COMMENT ON COLUMN freshet.source_identity.index_relid IS 'the same, should it get another name';
+
 -- Written with every batch: room on the page keeps its updates there.
 CREATE TABLE freshet.applied (
 	id boolean PRIMARY KEY DEFAULT true CHECK (id),
@@ -105,10 +118,11 @@ COMMENT ON COLUMN freshet.applied.confirmable IS 'freshet has not confirmed the 
 COMMENT ON COLUMN freshet.applied.restart_lsn IS 'the slot''s, or an earlier one';
 COMMENT ON COLUMN freshet.applied.catalog_xmin IS 'the slot''s, or an earlier one';
 
-REVOKE ALL ON freshet.sink, freshet.sink_state, freshet.applied FROM PUBLIC;
+REVOKE ALL ON freshet.sink, freshet.sink_state, freshet.source_identity, freshet.applied FROM PUBLIC;
 
 -- A dump carries the sinks; after a restore, freshet.rebuild_sink() starts them.
 SELECT pg_catalog.pg_extension_config_dump('freshet.sink', '');
+SELECT pg_catalog.pg_extension_config_dump('freshet.source_identity', '');
 
 --
 -- Windows

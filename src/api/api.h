@@ -26,6 +26,9 @@ extern bool api_may_see_errors(Oid relid);
 /* Make the replication origin of this database, which asks for a worker. */
 extern void api_ensure_origin(void);
 
+/* The same, if there is none, and no error if there is no place for it. */
+extern void api_ask_for_worker(void);
+
 /* Have DROP TABLE of the sink take the definition along, and the other way. */
 extern void api_tie_definition(Oid relid, Oid viewid);
 

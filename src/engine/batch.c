@@ -53,6 +53,7 @@
 #include "catching_up.h"
 #include "decoder.h"
 #include "fill.h"
+#include "identities.h"
 #include "left_out.h"
 #include "log_slot.h"
 #include "maintain.h"
@@ -341,7 +342,7 @@ run_in_transaction(Batch *batch, bool verify)
 	foreach(lc, sink_clean_states())
 		run_drop_leavings(lfirst_oid(lc));
 	maintain_free_stats(batch->sinks);
-	if (batch->sinks == NIL && batch_lock_no_sink())
+	if (batch->sinks == NIL && !identities_left() && batch_lock_no_sink())
 		return false;
 
 	if (batch->written > 0)
