@@ -44,6 +44,7 @@ typedef enum FillPhase
 	FILL_CATCHING_UP
 } FillPhase;
 
+/* What the views show of a sink; see engine/counters.c. */
 typedef struct SinkStats
 {
 	Oid			relid;			/* InvalidOid: free */
@@ -212,8 +213,8 @@ extern bool shmem_set_wanted(Oid dboid);
 extern void shmem_wake_worker(Oid dboid);
 extern void shmem_wake_launcher(void);
 
-/* Statistics of a sink in the worker's slot, made if new; NULL if full. */
-extern SinkStats *shmem_sink_stats(WorkerSlot *slot, Oid relid, bool create);
+/* The place of a sink's figures in the worker's slot; NULL if it has none. */
+extern SinkStats *shmem_sink_stats(WorkerSlot *slot, Oid relid);
 
 /* Error (and HINT naming the line of postgresql.conf) unless the server is
  * set up: preload, wal_level, plugin listing is the worker's own matter. */

@@ -51,6 +51,7 @@
 #include "catalog/sink.h"
 #include "catalog/sink_catalog.h"
 #include "catching_up.h"
+#include "counters.h"
 #include "decoder.h"
 #include "fill.h"
 #include "identities.h"
@@ -112,8 +113,7 @@ start_decoder(void)
 
 	if (stored.held_back != NULL)
 		pfree(stored.held_back);
-	progress_load(&stored, MyWorkerSlot);
-	maintain_save_counters();
+	progress_load(&stored);
 	MemoryContextSwitchTo(oldcontext);
 	all_anew = !stored.valid;
 	confirm_lsn = InvalidXLogRecPtr;
@@ -134,7 +134,7 @@ write_progress(Batch *batch)
 	 * read this stretch of the log again: it changes nothing.
 	 */
 	if (stored.valid && nheld == 0 && stored.nheld_back == 0 &&
-		!TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
+		!TransactionIdIsValid(GetTopTransactionIdIfAny()) && !counters_must_be_stored() &&
 		batch->end - stored.lsn < PROGRESS_EVERY)
 		return;
 
@@ -151,7 +151,7 @@ write_progress(Batch *batch)
 	log_slot_describe(&stored);
 	if (batch->newest_commit != 0)
 		stored.commit_time = batch->newest_commit;
-	progress_store(&stored, MyWorkerSlot);
+	progress_store(&stored);
 }
 
 /* No further than a progress row says: who finds the slot beyond it was robbed. */
@@ -341,7 +341,7 @@ run_in_transaction(Batch *batch, bool verify)
 	change_set_destroy(batch->emitted);
 	foreach(lc, sink_clean_states())
 		run_drop_leavings(lfirst_oid(lc));
-	maintain_free_stats(batch->sinks);
+	counters_keep(batch->sinks);
 	if (batch->sinks == NIL && !identities_left() && batch_lock_no_sink())
 		return false;
 
@@ -384,7 +384,7 @@ batch_run(BatchOutcome *outcome)
 	memset(outcome, 0, sizeof(BatchOutcome));
 	memset(batch, 0, sizeof(Batch));
 	can_give_back = false;
-	maintain_save_counters();
+	counters_begin_batch();
 	change_layouts_sweep();
 	watchdog_start();
 	fill_before_snapshot();
@@ -438,7 +438,7 @@ batch_abandon(bool retry)
 		/* the same changes again, and without reading the log again */
 		can_give_back = false;
 		change_set_destroy(current.emitted);
-		maintain_restore_counters();
+		counters_take_back();
 		decoder_give_back(&current.part);
 		fill_aborted();
 		catching_up_aborted();
