@@ -138,6 +138,9 @@ reset_slot(WorkerSlot *slot)
 	slot->applied_commit_time = 0;
 	slot->applied_at = 0;
 	slot->batch_started = 0;
+	slot->phase = PHASE_NONE;
+	slot->phase_sink = InvalidOid;
+	slot->memory = 0;
 	slot->flagged_since = 0;
 	slot->unapplied_since = 0;
 	slot->aligned_once = false;

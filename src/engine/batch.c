@@ -60,6 +60,7 @@
 #include "maintain.h"
 #include "maintain/run.h"
 #include "partitions.h"
+#include "phase.h"
 #include "progress.h"
 #include "snapshot_offer.h"
 #include "trouble.h"
@@ -280,11 +281,13 @@ decode_and_maintain(Batch *batch, XLogRecPtr upto)
 
 		MemoryContextReset(part_context);
 		MemoryContextSwitchTo(part_context);
+		phase_enter(PHASE_DECODING, InvalidOid);
 		decoder_decode(batch->snapshot, upto, &batch->part);
 		batch->end = batch->part.end;
 		batch->last_part = batch->end >= upto;
 		batch->newest_commit = Max(batch->newest_commit, batch->part.newest_commit);
 		can_give_back = first;
+		phase_enter(PHASE_MAINTAINING, InvalidOid);
 		maintain_sinks(batch);
 		can_give_back = first = false;
 		foreach(lc, batch->part.sets)
@@ -384,6 +387,7 @@ batch_run(BatchOutcome *outcome)
 	memset(outcome, 0, sizeof(BatchOutcome));
 	memset(batch, 0, sizeof(Batch));
 	can_give_back = false;
+	phase_enter(PHASE_PREPARING, InvalidOid);
 	counters_begin_batch();
 	change_layouts_sweep();
 	watchdog_start();
@@ -397,6 +401,7 @@ batch_run(BatchOutcome *outcome)
 	outcome->nothing_to_do = !run_in_transaction(batch, verify);
 	wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	PopActiveSnapshot();
+	phase_enter(PHASE_COMMITTING, InvalidOid);
 	commit_transaction();
 	watchdog_stop();
 	fill_committed();
@@ -414,6 +419,7 @@ batch_run(BatchOutcome *outcome)
 	if (verify && batch->aligned)
 		snapshot_offer_committed(MyWorkerSlot);
 	note_confirmable(wrote);
+	phase_enter(PHASE_NONE, InvalidOid);
 	publish(batch, ticket);
 	outcome->behind = !batch->aligned;
 	outcome->retry = batch->retry || batch->repeat;
@@ -430,6 +436,7 @@ void
 batch_abandon(bool retry)
 {
 	batch_current_sink = InvalidOid;
+	phase_enter(PHASE_NONE, InvalidOid);
 	snapshot_offer_aborted(MyWorkerSlot);
 	if (!retry)
 		sink_cache_invalidate();

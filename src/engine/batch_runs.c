@@ -24,6 +24,7 @@
 #include "base/process.h"
 #include "batch_runs.h"
 #include "counters.h"
+#include "phase.h"
 #include "trouble.h"
 
 Oid			batch_current_sink = InvalidOid;
@@ -102,7 +103,9 @@ batch_finish_run(Batch *batch, Run *run)
 
 	batch_current_sink = sink->relid;
 	batch->runs = list_delete_ptr(batch->runs, run);
+	phase_enter(PHASE_WRITING, sink->relid);
 	run_finish(run, &result);	/* frees it */
+	phase_enter(PHASE_MAINTAINING, InvalidOid);
 	counters_add(sink->relid, result.inserted - result.deleted, result.changes);
 	trouble_maintained(sink->relid);
 	batch->changes += result.changes;
