@@ -552,7 +552,7 @@ COMMENT ON COLUMN freshet.worker.changes IS 'source changes applied since the se
 COMMENT ON COLUMN freshet.worker.wal_lag_bytes IS 'log that is not applied yet';
 COMMENT ON COLUMN freshet.worker.retained_bytes IS 'log that its slot retains';
 COMMENT ON COLUMN freshet.worker.memory_bytes IS 'its memory, but for PostgreSQL''s shared memory; as of its last change of phase, or up to 0.2 s before';
-COMMENT ON COLUMN freshet.worker.spilled_bytes IS 'its temporary files, and transactions that decoding has spilled';
+COMMENT ON COLUMN freshet.worker.spilled_bytes IS 'its temporary files, those of its filler, and transactions that decoding has spilled';
 COMMENT ON COLUMN freshet.worker.batch_started_at IS 'when the batch that is running began; null between batches';
 COMMENT ON COLUMN freshet.worker.batch_age IS 'for how long it has been running';
 COMMENT ON COLUMN freshet.worker.batch_phase IS 'preparing, decoding, maintaining (folding changes into sinks), writing, filling or committing';

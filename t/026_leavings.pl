@@ -151,6 +151,72 @@ ok( $node->poll_query_until('shop',
 	'with the last sink the slot goes');
 $_->{harness}->kill_kill foreach @writers;
 
+# Sinks that come and go, while the replica identity goes to and fro: none of them
+# lacks an old value.
+my @comers = start_pgbench(
+	$node,
+	name => 'comers',
+	db => 'shop',
+	clients => 3,
+	jobs => 1,
+	transactions => 15,
+	script => q{
+	\set id random(1, 1000)
+	SELECT freshet.create_sink('coming_' || :client_id,
+		'SELECT customer, sum(amount) FROM orders GROUP BY customer');
+	UPDATE orders SET amount = amount + 1, customer = customer % 5 WHERE id = :id;
+	SELECT freshet.wait('coming_' || :client_id);
+	UPDATE orders SET amount = amount - 1, customer = customer + 1 WHERE id = :id;
+	DELETE FROM orders WHERE id = :id + 500;
+	SELECT 1 / (missing + unexpected = 0)::int FROM freshet.verify_sink('coming_' || :client_id);
+	SELECT freshet.drop_sink('coming_' || :client_id);
+	\sleep 20 ms
+	});
+is_deeply([ finish_background(@comers) ], [], 'sinks come and go');
+ok(wait_for_identity('shop', 'orders', 'd'), 'and with the last one it is set back');
+
+# One that is made while a batch runs whose snapshot does not see it, though the list
+# of sinks is read anew in the middle of that batch.
+my $hold = $node->basedir . '/hold';
+$node->safe_psql(
+	'shop', qq{
+	CREATE TABLE held (id int PRIMARY KEY, pad text);
+	ALTER TABLE held REPLICA IDENTITY FULL;
+	CREATE FUNCTION while_held(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS \$\$
+	BEGIN
+		WHILE pg_stat_file('$hold', true) IS NOT NULL LOOP
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+		RETURN \$1;
+	END \$\$});
+create_sinks($node, 'shop',
+	{ first => $queries{rollup}, holding => 'SELECT id, while_held(id) AS h, pad FROM held' });
+$node->safe_psql('shop', "SELECT freshet.wait('first'), freshet.wait('holding')");
+my $writer = $node->background_psql('shop');
+$writer->query_safe('BEGIN; UPDATE orders SET amount = amount + 1 WHERE id = 1');
+$node->safe_psql('shop', q{SELECT freshet.drop_sink('first')});
+wait_for_freshet($node, 'shop');
+PostgreSQL::Test::Utils::append_to_file($hold, '');
+# several transactions, which are decoded in parts
+my $worker = wait_for_worker($node, 'shop');
+kill 'STOP', $worker;
+$node->safe_psql('shop',
+	"INSERT INTO held SELECT i, repeat('x', 200) FROM generate_series($_ * 20000, $_ * 20000 + 19999) i")
+  foreach 1 .. 3;
+kill 'CONT', $worker;
+$node->poll_query_until('shop', q{SELECT batch_phase = 'maintaining' FROM freshet.worker})
+  or die 'the batch does not wait';
+create_sinks($node, 'shop', { second => $queries{rollup} });
+$writer->query_safe('COMMIT');
+$writer->quit;
+unlink $hold;
+$node->safe_psql('shop', q{SELECT freshet.wait('second')});
+$node->safe_psql('shop', 'UPDATE orders SET amount = amount + 1, customer = 3 WHERE id % 7 = 0');
+is_deeply([ verify_all($node, 'shop') ], [], 'a sink that the batch did not see');
+is(identity_of('shop', 'orders'), 'f', '... has the old values that it needs');
+$node->safe_psql('shop', q{DROP TABLE second; DROP TABLE held CASCADE});
+ok(wait_for_identity('shop', 'orders', 'd'), '... as long as it is there');
+
 # Somebody who has the table locked is waited for, and nobody behind him for long.
 create_sinks($node, 'shop', { rollup => $queries{rollup} });
 $node->safe_psql('shop', "SELECT freshet.wait('rollup')");

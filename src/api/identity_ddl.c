@@ -7,8 +7,8 @@
  * has nothing to set back any more (catalog/source_identity.c).
  *
  * As long as freshet is there, the worker sets back what no sink needs.  DROP
- * EXTENSION takes along what it goes by; so the session does it, with the command's
- * own end, when no sink can need it.  It has locks by then, and writers wait behind
+ * EXTENSION (or DROP OWNED) takes along what it goes by; so the session does it, with
+ * the command's own end, when no sink can need it.  It has locks by then, and writers wait behind
  * a request of ACCESS EXCLUSIVE: it asks for each table but for moments, and tells
  * of those that it did not get.
  *
@@ -21,7 +21,6 @@
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "nodes/value.h"
 #include "utils/lsyscache.h"
 
 #include "base/names.h"
@@ -33,25 +32,20 @@
 #define LOCK_ATTEMPTS	10
 #define PAUSE_US		10000
 
+/* Can the command drop the extension? */
 static bool
-drops_freshet(Node *command)
+may_drop_freshet(Node *command)
 {
-	ListCell   *lc;
-
-	if (!IsA(command, DropStmt) || ((DropStmt *) command)->removeType != OBJECT_EXTENSION)
-		return false;
-	foreach(lc, ((DropStmt *) command)->objects)
-	{
-		if (strcmp(strVal(lfirst(lc)), FRESHET_EXTENSION) == 0)
-			return OidIsValid(get_extension_oid(FRESHET_EXTENSION, true));
-	}
-	return false;
+	return (IsA(command, DropOwnedStmt) ||
+			(IsA(command, DropStmt) &&
+			 ((DropStmt *) command)->removeType == OBJECT_EXTENSION)) &&
+		OidIsValid(get_extension_oid(FRESHET_EXTENSION, true));
 }
 
 List *
 identity_ddl_before(Node *command)
 {
-	return drops_freshet(command) ? source_identity_list() : NIL;
+	return may_drop_freshet(command) ? source_identity_list() : NIL;
 }
 
 void
@@ -108,6 +102,8 @@ identity_ddl_set_back(List *identities)
 {
 	ListCell   *lc;
 
+	if (identities == NIL || OidIsValid(get_extension_oid(FRESHET_EXTENSION, true)))
+		return;
 	foreach(lc, identities)
 		set_back(lfirst(lc));
 }

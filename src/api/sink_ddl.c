@@ -494,7 +494,9 @@ forget_dropped(ObjectAccessType access, Oid classId, Oid objectId, int subId, vo
 		(get_rel_relkind(objectId) != RELKIND_RELATION &&
 		 get_rel_relkind(objectId) != RELKIND_PARTITIONED_TABLE) || !sink_catalog_is_ours())
 		return;
-	source_identity_forget(objectId);
+	/* the worker forgets those that somebody has changed */
+	if (source_identity_is_full(objectId))
+		source_identity_forget(objectId);
 	if (sink_catalog_read(objectId, NULL) != NULL)
 		note_dropped(objectId);
 }

@@ -4,8 +4,8 @@
  *		What the worker is at, and what it takes: figures of freshet.worker.
  *
  * Phase and memory are what the worker last told (engine/phase.c).  What it has
- * spilled nobody counts: it is the size of its temporary files, and of those that
- * PostgreSQL's reorder buffer keeps beside the replication slot.  Files may go while
+ * spilled nobody counts: it is the size of its temporary files, of its filler's, and of
+ * those that PostgreSQL's reorder buffer keeps beside the replication slot.  Files may go while
  * they are looked at.
  *
  *-------------------------------------------------------------------------
@@ -127,6 +127,7 @@ freshet_worker_load(PG_FUNCTION_ARGS)
 	const char *phase;
 	bool		in_batch;
 	pid_t		pid;
+	pid_t		filler;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -134,6 +135,7 @@ freshet_worker_load(PG_FUNCTION_ARGS)
 	{
 		SpinLockAcquire(&slot->mutex);
 		pid = slot->pid;
+		filler = slot->fill_task == FILL_TASK_RUNNING ? slot->fill_pid : 0;
 		in_batch = pid != 0 && slot->state != WORKER_BACKOFF && slot->phase != PHASE_NONE;
 		phase = in_batch ? phase_name(slot->phase) : NULL;
 		values[1] = TimestampTzGetDatum(slot->phase_since);
@@ -149,6 +151,7 @@ freshet_worker_load(PG_FUNCTION_ARGS)
 			values[0] = CStringGetTextDatum(phase);
 		if (pid != 0)
 			values[4] = Int64GetDatum(size_of_temporary_files(pid) +
+									  (filler != 0 ? size_of_temporary_files(filler) : 0) +
 									  size_of_decoded_files(slot_name));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

@@ -143,15 +143,18 @@ source_identity_forget(Oid relid)
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
 	bool		isnull;
+	bool		found = false;
 
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		if (DatumGetObjectId(heap_getattr(tuple, ANUM_RELID, RelationGetDescr(rel),
-										  &isnull)) == relid)
+		found = DatumGetObjectId(heap_getattr(tuple, ANUM_RELID, RelationGetDescr(rel),
+											  &isnull)) == relid;
+		if (found)
 			CatalogTupleDelete(rel, &tuple->t_self);
 	}
 	systable_endscan(scan);
-	CommandCounterIncrement();
+	if (found)
+		CommandCounterIncrement();
 	table_close(rel, NoLock);
 }
 
