@@ -18,6 +18,9 @@
  * back.  The list of sinks that the last batch has left may lack one of them, which
  * that batch's snapshot did not see; then nothing is decided before the next one.
  *
+ * A look at a thousand partitions takes a hundredth of a second or so: it is not
+ * repeated whenever something is altered, but so that the batches have their time.
+ *
  * The worker of a database whose last sink is gone stays until this is done.
  *
  *-------------------------------------------------------------------------
@@ -51,6 +54,10 @@ static uint64 looked_at = 0;
 static bool some_left = true;
 static TimestampTz retry_at = 0;
 static int	retry_ms = 0;
+
+/* A look takes one part in so many of the worker's time at the most. */
+#define LOOK_SHARE		10
+static TimestampTz not_before = 0;
 
 bool
 identities_left(void)
@@ -91,9 +98,9 @@ lock_catalog(const char *name, LOCKMODE lockmode)
 		get_relname_relid(name, nsp) == relid;
 }
 
-/* Does the list of the last batch have all sinks that there are, as they are? */
+/* Does the list that the last batch has left have all sinks that there are? */
 static bool
-list_is_current(void)
+list_is_complete(void)
 {
 	bool		orphans;
 	ListCell   *lc;
@@ -110,20 +117,15 @@ list_is_current(void)
 		if (!found)
 			return false;
 	}
-	return !sink_list_changed();
+	return true;
 }
 
-/* *unsure: the next batch may tell otherwise. */
+/* By that list; *unsure: a plan that is to come may tell otherwise. */
 static bool
 is_needed(const SourceIdentity *identity, bool *unsure)
 {
 	ListCell   *lc;
 
-	if (!list_is_current())
-	{
-		*unsure = true;
-		return true;
-	}
 	foreach(lc, sink_list_last())
 	{
 		Sink	   *sink = lfirst(lc);
@@ -136,6 +138,42 @@ is_needed(const SourceIdentity *identity, bool *unsure)
 		}
 	}
 	return false;
+}
+
+/* Look at all, in a transaction, and put those aside that seem to be needed no more. */
+static List *
+find_unneeded(MemoryContext context, int *left, bool *unsure)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	List	   *unneeded = NIL;
+	List	   *identities = NIL;
+	bool		blind = !lock_catalog("source_identity", AccessShareLock);
+	ListCell   *lc;
+
+	if (!blind)
+		identities = source_identity_list();
+	if (identities != NIL)
+		blind = sink_list_changed() || !list_is_complete();
+	*left = 0;
+	*unsure = blind;
+	foreach(lc, identities)
+	{
+		SourceIdentity *identity = lfirst(lc);
+
+		if (blind || !process_try_lock_relation(identity->relid, AccessShareLock))
+		{
+			*unsure = true;
+			(*left)++;
+			continue;
+		}
+		if (source_identity_is_full(identity->relid) && is_needed(identity, unsure))
+			(*left)++;
+		else
+			unneeded = lappend(unneeded, identity);
+		UnlockRelationOid(identity->relid, AccessShareLock);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	return unneeded;
 }
 
 static void
@@ -152,104 +190,86 @@ set_back(const SourceIdentity *identity)
 					  errdetail("%s", why)));
 }
 
-/* With the lock; is there nothing to set back, or not any more? */
+/* One of those, in a transaction; false if it is to be looked at again. */
 static bool
-try_to_set_back(const SourceIdentity *identity, bool *unsure)
+settle_one(const SourceIdentity *identity)
 {
+	bool		unsure = false;
+
+	if (!process_lock_briefly(identity->relid, AccessExclusiveLock, LOCK_MS) ||
+		!lock_catalog("source_identity", RowExclusiveLock))
+		return false;
 	if (source_identity_is_full(identity->relid))
 	{
-		if (is_needed(identity, unsure))
+		if (!list_is_complete() || is_needed(identity, &unsure))
 			return false;
 		set_back(identity);
 	}
-	return true;
-}
-
-/* Look before the stronger lock is asked for. */
-static bool
-seems_needed(const SourceIdentity *identity, bool *unsure)
-{
-	bool		result;
-
-	if (!process_lock_briefly(identity->relid, AccessShareLock, LOCK_MS))
-	{
-		*unsure = true;
-		return true;
-	}
-	result = source_identity_is_full(identity->relid) && is_needed(identity, unsure);
-	UnlockRelationOid(identity->relid, AccessShareLock);
-	return result;
-}
-
-/* One table, in a transaction; false if there may be something to do later. */
-static bool
-settle_one(const SourceIdentity *identity, bool *unsure)
-{
-	if (seems_needed(identity, unsure))
-		return false;
-	if (!process_lock_briefly(identity->relid, AccessExclusiveLock, LOCK_MS) ||
-		!lock_catalog("source_identity", RowExclusiveLock))
-	{
-		*unsure = true;
-		return false;
-	}
-	if (!try_to_set_back(identity, unsure))
-		return false;
 	source_identity_forget(identity->relid);
 	return true;
 }
 
-/* What there is, in the caller's memory context, which outlives the transaction. */
-static List *
-read_identities(bool *unsure)
+static void
+begin_transaction(void)
 {
-	MemoryContext context = CurrentMemoryContext;
-	List	   *identities = NIL;
-
 	StartTransactionCommand();
 	PushActiveSnapshot(GetLatestSnapshot());
-	MemoryContextSwitchTo(context);
-	if (lock_catalog("source_identity", AccessShareLock))
-		identities = source_identity_list();
-	else
-		*unsure = true;
+}
+
+static void
+commit_transaction(void)
+{
 	PopActiveSnapshot();
+	replorigin_session_origin_timestamp = GetCurrentTimestamp();
 	CommitTransactionCommand();
+}
+
+/* Look at all, and set back what can be. */
+static void
+look(bool *unsure)
+{
+	MemoryContext context = CurrentMemoryContext;
+	TimestampTz started = GetCurrentTimestamp();
+	List	   *unneeded;
+	ListCell   *lc;
+	int			left;
+
+	begin_transaction();
+	unneeded = find_unneeded(context, &left, unsure);
+	commit_transaction();
+	not_before = GetCurrentTimestamp() + LOOK_SHARE * (GetCurrentTimestamp() - started);
+	foreach(lc, unneeded)
+	{
+		begin_transaction();
+		if (!settle_one(lfirst(lc)))
+		{
+			*unsure = true;
+			left++;
+		}
+		commit_transaction();
+	}
 	MemoryContextSwitchTo(context);
-	return identities;
+	some_left = left > 0 || *unsure;
 }
 
 bool
 identities_settle(void)
 {
-	MemoryContext context = CurrentMemoryContext;
-	bool		had_some = some_left;
-	bool		unsure = false;
-	int			left = 0;
-	List	   *identities;
-	ListCell   *lc;
+	bool		unsure;
 
 	if (looked_at == sink_list_version() &&
 		(retry_at == 0 || GetCurrentTimestamp() < retry_at))
 		return false;
-	looked_at = sink_list_version();
-
-	identities = read_identities(&unsure);
-	foreach(lc, identities)
+	if (GetCurrentTimestamp() < not_before)
 	{
-		StartTransactionCommand();
-		PushActiveSnapshot(GetLatestSnapshot());
-		left += settle_one(lfirst(lc), &unsure) ? 0 : 1;
-		PopActiveSnapshot();
-		replorigin_session_origin_timestamp = GetCurrentTimestamp();
-		CommitTransactionCommand();
-		MemoryContextSwitchTo(context);
+		retry_at = not_before;
+		return false;
 	}
-
-	some_left = left > 0 || unsure;
+	looked_at = sink_list_version();
+	look(&unsure);
 	retry_ms = !unsure ? 0 : retry_ms == 0 ? MIN_RETRY_MS : Min(retry_ms * 2, MAX_RETRY_MS);
 	retry_at = !unsure ? 0 : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), retry_ms);
-	return (had_some && !some_left) || (some_left && sink_list_changed());
+	return (!some_left && sink_list_last() == NIL) || (some_left && sink_list_changed());
 }
 
 bool

@@ -14,7 +14,8 @@
 
 /*
  * Between two batches, in no transaction: set back what no sink needs.  True if
- * a batch is wanted: nothing is left any more, or it will know more of the sinks.
+ * a batch is wanted: there is nothing left to stay for, or it will know more of
+ * the sinks.
  */
 extern bool identities_settle(void);
 
