@@ -72,6 +72,19 @@ COMMENT ON COLUMN freshet.sink_state.leaves IS 'partitions of its sources at the
 COMMENT ON COLUMN freshet.sink_state.attached IS 'for each of them, a number that changes when it is attached anew';
 COMMENT ON COLUMN freshet.sink_state.definition_hash IS 'a hash of the query that it was last built by; 0 before the first';
 
+-- Where freshet has set REPLICA IDENTITY FULL, what there was before.
+CREATE TABLE freshet.source_identity (
+	relid regclass PRIMARY KEY,
+	identity "char" NOT NULL CHECK (identity IN ('d', 'i', 'n')),
+	index_name name,
+	index_relid oid
+);
+COMMENT ON TABLE freshet.source_identity IS 'tables whose replica identity freshet has set to FULL, and has to set back when no sink needs it any more';
+COMMENT ON COLUMN freshet.source_identity.relid IS 'the table';
+COMMENT ON COLUMN freshet.source_identity.identity IS 'its replica identity before, as in pg_class: d, i or n';
+COMMENT ON COLUMN freshet.source_identity.index_name IS 'of i: the index';
+COMMENT ON COLUMN freshet.source_identity.index_relid IS 'the same, should it get another name';
+
 -- Written with every batch: room on the page keeps its updates there.
 CREATE TABLE freshet.applied (
 	id boolean PRIMARY KEY DEFAULT true CHECK (id),
@@ -105,10 +118,11 @@ COMMENT ON COLUMN freshet.applied.confirmable IS 'freshet has not confirmed the 
 COMMENT ON COLUMN freshet.applied.restart_lsn IS 'the slot''s, or an earlier one';
 COMMENT ON COLUMN freshet.applied.catalog_xmin IS 'the slot''s, or an earlier one';
 
-REVOKE ALL ON freshet.sink, freshet.sink_state, freshet.applied FROM PUBLIC;
+REVOKE ALL ON freshet.sink, freshet.sink_state, freshet.source_identity, freshet.applied FROM PUBLIC;
 
 -- A dump carries the sinks; after a restore, freshet.rebuild_sink() starts them.
 SELECT pg_catalog.pg_extension_config_dump('freshet.sink', '');
+SELECT pg_catalog.pg_extension_config_dump('freshet.source_identity', '');
 
 --
 -- Windows
@@ -400,6 +414,14 @@ LANGUAGE C VOLATILE STRICT PARALLEL SAFE ROWS 1;
 COMMENT ON FUNCTION freshet.worker_stats() IS
 'internal: the worker of this database; see freshet.worker';
 
+CREATE FUNCTION freshet.worker_load(OUT phase text, OUT phase_since timestamptz,
+	OUT phase_sink regclass, OUT memory_bytes bigint, OUT spilled_bytes bigint)
+RETURNS record
+AS 'MODULE_PATHNAME', 'freshet_worker_load'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION freshet.worker_load() IS
+'internal: what the worker of this database is at, and what it takes; see freshet.worker';
+
 CREATE FUNCTION freshet.maintenance(system_identifier bigint, timeline bigint,
 	OUT is_current boolean, OUT stopped boolean, OUT hint text)
 RETURNS record
@@ -503,13 +525,20 @@ SELECT w.pid,
 		WHEN NOT pg_is_in_recovery()
 		THEN (pg_current_wal_insert_lsn() - r.restart_lsn)::bigint
 	END AS retained_bytes,
+	l.memory_bytes,
+	l.spilled_bytes,
 	w.batch_started_at,
+	clock_timestamp() - w.batch_started_at AS batch_age,
+	l.phase AS batch_phase,
+	clock_timestamp() - l.phase_since AS batch_phase_age,
+	l.phase_sink AS batch_sink,
 	w.blocked_on,
 	w.blocked_by,
 	w.blocked_since,
 	w.last_error,
 	w.last_error_at
 FROM freshet.worker_stats() w
+	CROSS JOIN freshet.worker_load() l
 	LEFT JOIN pg_replication_slots r
 		ON r.slot_name OPERATOR(=) w.slot_name::name AND r.database OPERATOR(=) current_database();
 COMMENT ON VIEW freshet.worker IS 'the worker of this database';
@@ -522,7 +551,13 @@ COMMENT ON COLUMN freshet.worker.batches IS 'batches since the server''s start';
 COMMENT ON COLUMN freshet.worker.changes IS 'source changes applied since the server''s start';
 COMMENT ON COLUMN freshet.worker.wal_lag_bytes IS 'log that is not applied yet';
 COMMENT ON COLUMN freshet.worker.retained_bytes IS 'log that its slot retains';
+COMMENT ON COLUMN freshet.worker.memory_bytes IS 'its memory, but for PostgreSQL''s shared memory; as of its last change of phase, or up to 0.2 s before';
+COMMENT ON COLUMN freshet.worker.spilled_bytes IS 'its temporary files, those of its filler, and transactions that decoding has spilled';
 COMMENT ON COLUMN freshet.worker.batch_started_at IS 'when the batch that is running began; null between batches';
+COMMENT ON COLUMN freshet.worker.batch_age IS 'for how long it has been running';
+COMMENT ON COLUMN freshet.worker.batch_phase IS 'preparing, decoding, maintaining (folding changes into sinks), writing, filling or committing';
+COMMENT ON COLUMN freshet.worker.batch_phase_age IS 'for how long it has been in this phase';
+COMMENT ON COLUMN freshet.worker.batch_sink IS 'the sink that it writes or fills';
 COMMENT ON COLUMN freshet.worker.blocked_on IS 'the relation whose lock it could not have, and tries to get again and again; null if there is none';
 COMMENT ON COLUMN freshet.worker.blocked_by IS 'the processes that have locked it, or are about to; 0 for a prepared transaction';
 COMMENT ON COLUMN freshet.worker.blocked_since IS 'since when';

@@ -9,6 +9,9 @@ CREATE TABLE customers (id int PRIMARY KEY, name text);
 CREATE TABLE items (id int PRIMARY KEY, order_id int, product_id int, color text);
 CREATE TABLE variants (id int PRIMARY KEY, product_id int, color text);
 CREATE TABLE coupons (code text COLLATE "C" PRIMARY KEY, percent int);
+-- not freshet's to set back: when it does, nobody can say
+ALTER TABLE items REPLICA IDENTITY FULL;
+ALTER TABLE variants REPLICA IDENTITY FULL;
 
 -- what create_wide_view says, and nothing is left of it
 CREATE FUNCTION advice(lookups text, root regclass DEFAULT 'orders', create_indexes boolean DEFAULT false)
@@ -115,6 +118,9 @@ SELECT freshet.create_wide_view('wv', 'kinds', '[
 	{"table": "events", "path": "events", "type": "array", "relation": [["id", "kind"]], "order_by": ["day desc"]}]', with_data => false);
 SELECT docs();
 SELECT relname, relreplident FROM pg_class WHERE relname ~ '^events' AND relkind IN ('r', 'p') ORDER BY 1;
+ALTER TABLE events REPLICA IDENTITY FULL;
+ALTER TABLE events_1 REPLICA IDENTITY FULL;
+ALTER TABLE events_2 REPLICA IDENTITY FULL;
 SELECT freshet.drop_sink('wv');
 
 -- sinks, as root and as lookup: without their bookkeeping columns, and by their key

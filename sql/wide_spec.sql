@@ -11,6 +11,9 @@ CREATE TABLE items (order_id int, pos int, product_id bigint, color text, price 
 CREATE TABLE products (id bigint PRIMARY KEY, name text, maker_id int);
 CREATE TABLE variants (product_id bigint, color text, sku text, PRIMARY KEY (product_id, color));
 CREATE TABLE tags (order_id int, pos int, tag text);
+-- not freshet's to set back: when it does, nobody can say
+ALTER TABLE customers REPLICA IDENTITY FULL;
+ALTER TABLE tags REPLICA IDENTITY FULL;
 CREATE TABLE people (id int PRIMARY KEY, boss_id int REFERENCES people, name text);
 
 -- only documents are of interest here, not advice

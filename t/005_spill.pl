@@ -153,5 +153,43 @@ finish_background($load);
 $node->start;
 is_exact('after a crash amid large transactions');
 
+# ---------------------------------------------------------------------------
+# What it is at, and what it takes, is told.
+# ---------------------------------------------------------------------------
+
+my $go = $node->basedir . '/go';
+$node->safe_psql(
+	'postgres', qq{
+	CREATE FUNCTION hold() RETURNS boolean LANGUAGE plpgsql AS \$\$
+	BEGIN
+		WHILE pg_stat_file('$go', true) IS NULL LOOP
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+		RETURN true;
+	END \$\$;
+	ALTER TABLE a_many ADD CHECK (hold()) NOT VALID});
+wait_for_freshet($node);
+$node->safe_psql('postgres',
+	qq{INSERT INTO src SELECT i, i, i / 4.0, NULL FROM generate_series(10000000, 10000000 + $n) i});
+ok( $node->poll_query_until('postgres',
+		q{SELECT batch_phase = 'writing' AND batch_sink = 'a_many'::regclass FROM freshet.worker}),
+	'the phase of the batch, and the sink that it writes');
+my $files = 0;
+$files += -s $node->data_dir . "/base/pgsql_tmp/$_" foreach split ' ', temporary_files();
+cmp_ok($files, '>', 0, 'it has spilled');
+is( $node->safe_psql('postgres', qq{
+		SELECT spilled_bytes = $files, memory_bytes > 100000, retained_bytes > 100000,
+			batch_age >= batch_phase_age AND batch_phase_age > '0' FROM freshet.worker}),
+	't|t|t|t',
+	'how much, its memory, the log that its slot retains, its age');
+PostgreSQL::Test::Utils::append_to_file($go, '');
+wait_for_freshet($node);
+ok( $node->poll_query_until('postgres', q{
+		SELECT (batch_phase, batch_sink, batch_age, batch_phase_age) IS NOT DISTINCT FROM
+			(NULL::text, NULL::regclass, NULL::interval, NULL::interval) AND spilled_bytes = 0
+		FROM freshet.worker}),
+	'nothing of that is told between batches');
+is_exact('after that');
+
 $node->stop;
 done_testing();

@@ -195,5 +195,51 @@ $node->safe_psql('postgres', 'INSERT INTO small (v) VALUES (4)');
 wait_for_freshet($node);
 is($node->safe_psql('postgres', 'SELECT total FROM many_135'), 135 + 9, 'after a crash too');
 
+# verify_sink() takes the next batch that ends at its snapshot; while there is none it
+# says why, and how far the worker is
+my $go = $node->basedir . '/go';
+$node->safe_psql(
+	'postgres', qq{
+	CREATE FUNCTION hold() RETURNS boolean LANGUAGE plpgsql AS \$\$
+	BEGIN
+		WHILE pg_stat_file('$go', true) IS NULL LOOP
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+		RETURN true;
+	END \$\$;
+	ALTER TABLE c_total ADD CHECK (hold()) NOT VALID});
+wait_for_freshet($node);
+fall_behind();
+kill 'CONT', wait_for_worker($node);
+$node->poll_query_until('postgres',
+	q{SELECT batch_phase = 'writing' AND batch_sink = 'c_total'::regclass FROM freshet.worker})
+  or die 'the worker does not write';
+
+sub start_verifying
+{
+	my $bg = start_background_sql($node, 'postgres', q{SELECT * FROM freshet.verify_sink('a_groups')},
+		name => 'verify');
+	my $end = time() + $FreshetTest::timeout;
+	sleep(0.1) while time() < $end && -s "$bg->{dir}/err" == 0;
+	return $bg;
+}
+my $told = qr/NOTICE:  waiting for a batch that ends at its snapshot\nDETAIL:  The worker is [^\n]* It has not applied \d+ kB of log yet, the oldest of it \d+ s old\./;
+my $verify = start_verifying();
+is( $node->safe_psql('postgres',
+		q{SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%verify_sink(''a_groups%' AND pid <> pg_backend_pid()}),
+	'1', 'a session waits');
+is_deeply([ finish_background($verify) ], ['verify'], 'it can be cancelled');
+like($verify->{err}, $told, 'it was told why it waits');
+like($verify->{err}, qr/canceling statement due to user request/, 'it was cancelled');
+my ($ret, $stdout, $stderr) = $node->psql('postgres', q{SELECT freshet.wait('10 ms')});
+like($stderr, qr/It has not applied \d+ kB of log yet/, 'so is who waits for the sinks to be fresh');
+
+$verify = start_verifying();
+PostgreSQL::Test::Utils::append_to_file($go, '');
+is_deeply([ finish_background($verify) ], [], 'it ends when the worker has caught up');
+like($verify->{err}, $told, '... of which it was told');
+is($verify->{out}, "0|0\n", '... and the sink equals its query');
+arrive('caught up after being held up');
+
 $node->stop;
 done_testing();

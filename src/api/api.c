@@ -94,20 +94,12 @@ api_open_sink(Oid relid, LOCKMODE lockmode)
  * The caller has changed freshet.sink in this transaction, and thereby keeps
  * the worker from dropping the origin with what it thinks the last sink.
  */
-void
-api_ensure_origin(void)
+static void
+ensure_origin(void)
 {
 	char		name[NAMEDATALEN];
 	bool		created = false;
 
-	if (shmem_ensure_slot(MyDatabaseId) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("no freshet worker is left for this database"),
-				 errdetail("There are sinks in freshet.max_workers (%d) other databases.",
-						   freshet_max_workers),
-				 errhint("Drop the sinks of one of them, or raise freshet.max_workers and restart "
-						 "the server.")));
 	freshet_object_name(MyDatabaseId, name);
 	if (replorigin_by_name(name, true) == InvalidRepOriginId)
 	{
@@ -119,6 +111,34 @@ api_ensure_origin(void)
 		}
 	}
 	announce_to_launcher_at_commit(created);
+}
+
+void
+api_ensure_origin(void)
+{
+	if (shmem_ensure_slot(MyDatabaseId) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("no freshet worker is left for this database"),
+				 errdetail("There are sinks in freshet.max_workers (%d) other databases.",
+						   freshet_max_workers),
+				 errhint("Drop the sinks of one of them, or raise freshet.max_workers and restart "
+						 "the server.")));
+	ensure_origin();
+}
+
+/*
+ * Where the origin is there is a worker, or there will be one.
+ */
+void
+api_ask_for_worker(void)
+{
+	char		name[NAMEDATALEN];
+
+	freshet_object_name(MyDatabaseId, name);
+	if (replorigin_by_name(name, true) == InvalidRepOriginId &&
+		wal_level >= WAL_LEVEL_LOGICAL && shmem_ensure_slot(MyDatabaseId) != NULL)
+		ensure_origin();
 }
 
 /*

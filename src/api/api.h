@@ -26,6 +26,9 @@ extern bool api_may_see_errors(Oid relid);
 /* Make the replication origin of this database, which asks for a worker. */
 extern void api_ensure_origin(void);
 
+/* The same, if there is none, and no error if there is no place for it. */
+extern void api_ask_for_worker(void);
+
 /* Have DROP TABLE of the sink take the definition along, and the other way. */
 extern void api_tie_definition(Oid relid, Oid viewid);
 
@@ -37,5 +40,17 @@ extern TimestampTz api_deadline(const Interval *timeout);
 
 /* Raise the error of a wait that took too long; slot may be NULL. */
 extern void api_timeout_error(const char *what, WorkerSlot *slot) __attribute__((noreturn));
+
+/* What the worker is at, and how far behind, in sentences; slot may be NULL. */
+extern char *api_describe_worker(WorkerSlot *slot);
+
+/* Is there more log than one batch reads? */
+extern bool api_worker_is_behind(WorkerSlot *slot);
+
+/*
+ * Since when there is a commit that is not applied, 0 if there is none.  Under the
+ * slot's mutex; flagged: the worker has been told of a commit.
+ */
+extern TimestampTz api_unapplied_since(const WorkerSlot *slot, bool flagged);
 
 #endif							/* FRESHET_API_H */

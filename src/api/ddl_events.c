@@ -24,6 +24,7 @@
 #include "api.h"
 #include "base/names.h"
 #include "catalog/sink_catalog.h"
+#include "catalog/source_identity.h"
 #include "maintain/run.h"
 
 PG_FUNCTION_INFO_V1(freshet_refuse_write);
@@ -220,7 +221,7 @@ freshet_on_ddl_end(PG_FUNCTION_ARGS)
 
 		if (!freshet_owns_relation(lfirst_oid(lc), GetUserId()))
 			continue;
-		names_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
+		source_identity_set_full(lfirst_oid(lc));
 		ereport(NOTICE,
 				(errmsg("replica identity of partition %s was set to FULL", name),
 				 errdetail("Sinks need the old values of changed rows from the log.")));

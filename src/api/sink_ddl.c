@@ -57,8 +57,11 @@
 #include "base/fill_stop.h"
 #include "catalog/sink_catalog.h"
 #include "catalog/sink_guard.h"
+#include "catalog/source_identity.h"
 #include "compile/definition.h"
+#include "identity_ddl.h"
 #include "maintain/run.h"
+#include "api.h"
 #include "sink_ddl.h"
 
 #define MAX_TOUCHED		64
@@ -340,7 +343,11 @@ look_at_sinks(Node *command)
 
 	foreach(lc, dropped)
 		run_drop_leavings(lfirst_oid(lc));
+	/* there may be no worker: a restored sink that was never rebuilt */
+	if (dropped != NIL && source_identity_list() != NIL)
+		api_ask_for_worker();
 	dropped = NIL;
+	identity_ddl_after(command);
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "freshet sinks touched by a command",
 									ALLOCSET_DEFAULT_SIZES);
@@ -426,6 +433,7 @@ sink_ddl_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	bool		save_watching = watching;
 	Node	   *command = pstmt->utilityStmt;
 	FillStopWatch watched;
+	List	   *identities;
 
 	if (!defines_something(command))
 	{
@@ -443,9 +451,13 @@ sink_ddl_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			dropped = NIL;
 			watching = true;
 		}
+		identities = identity_ddl_before(command);
 		run_sink_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		if (IsTransactionState())
+		{
 			look_at_sinks(command);
+			identity_ddl_set_back(identities);
+		}
 	}
 	PG_FINALLY();
 	{
@@ -478,9 +490,14 @@ forget_dropped(ObjectAccessType access, Oid classId, Oid objectId, int subId, vo
 	if (prev_object_access)
 		prev_object_access(access, classId, objectId, subId, arg);
 
-	if (access == OAT_DROP && classId == RelationRelationId && subId == 0 &&
-		get_rel_relkind(objectId) == RELKIND_RELATION && sink_catalog_is_ours() &&
-		sink_catalog_read(objectId, NULL) != NULL)
+	if (access != OAT_DROP || classId != RelationRelationId || subId != 0 ||
+		(get_rel_relkind(objectId) != RELKIND_RELATION &&
+		 get_rel_relkind(objectId) != RELKIND_PARTITIONED_TABLE) || !sink_catalog_is_ours())
+		return;
+	/* the worker forgets those that somebody has changed */
+	if (source_identity_is_full(objectId))
+		source_identity_forget(objectId);
+	if (sink_catalog_read(objectId, NULL) != NULL)
 		note_dropped(objectId);
 }
 

@@ -55,6 +55,7 @@
 #include "base/names.h"
 #include "base/shmem.h"
 #include "catalog/sink_catalog.h"
+#include "catalog/source_identity.h"
 #include "compile/analyze.h"
 #include "compile/source_check.h"
 #include "sink_table.h"
@@ -143,7 +144,7 @@ sink_table_ensure_identity(const SinkPlan *plan)
 					 errhint("Have the owner of the table run ALTER TABLE %s REPLICA IDENTITY "
 							 "FULL.", name)));
 
-		names_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
+		source_identity_set_full(relid);
 		ereport(NOTICE,
 				(errmsg("replica identity of table %s was set to FULL", name),
 				 errdetail("The sink needs the old values of changed rows from the log.")));

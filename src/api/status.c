@@ -25,9 +25,9 @@
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
+#include "api.h"
 #include "base/names.h"
 #include "base/obstacle.h"
-#include "base/shmem.h"
 
 PG_FUNCTION_INFO_V1(freshet_sink_stats);
 PG_FUNCTION_INFO_V1(freshet_worker_stats);
@@ -151,8 +151,8 @@ typedef struct WorkerFigures
  * are applied tell that the oldest that is not is no older, but for those held
  * back.
  */
-static TimestampTz
-unapplied_since(const WorkerSlot *slot, bool flagged)
+TimestampTz
+api_unapplied_since(const WorkerSlot *slot, bool flagged)
 {
 	TimestampTz since = slot->unapplied_since;
 
@@ -178,7 +178,7 @@ copy_figures(WorkerSlot *slot, WorkerFigures *figures)
 	figures->changes = slot->changes;
 	figures->batch_started =
 		slot->pid != 0 && slot->state != WORKER_BACKOFF ? slot->batch_started : 0;
-	figures->unapplied_since = unapplied_since(slot, flagged);
+	figures->unapplied_since = api_unapplied_since(slot, flagged);
 	figures->delay_known = slot->aligned_once;
 	figures->last_error_at = slot->last_error_at;
 	memcpy(figures->last_error, slot->last_error, sizeof(figures->last_error));

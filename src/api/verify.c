@@ -30,6 +30,10 @@
  * tries that for a moment, and if one is not to be had gives the worker leave,
  * waits for that one with nothing else locked, and asks again.
  *
+ * A worker that is behind by more log than one batch reads has no snapshot to offer
+ * until it has caught up.  A session that waits longer than a moment is told why, and
+ * how far it is, and the error at the end of its patience says the same.
+ *
  * A partition can be attached, or detached concurrently, all the same.  The
  * sources' leaves are noted before S is taken and looked at again when all is
  * compared; if they differ, it is compared again.
@@ -66,6 +70,11 @@
 #define SESSION_PATIENCE_MS	300000
 #define LOCKING_PATIENCE_MS	200
 
+/* When to tell of a worker that is behind, of one that is not, and again. */
+#define TELL_BEHIND_MS		1000
+#define TELL_MS				10000
+#define MAX_TELL_MS			60000
+
 PG_FUNCTION_INFO_V1(freshet_verify_sink);
 
 /* The two snapshots, registered. */
@@ -76,9 +85,17 @@ typedef struct VerifySnapshots
 	TransactionId batch_xid;	/* that V sees and S does not */
 } VerifySnapshots;
 
+/* For how long the session waits for the worker, in all its attempts. */
+typedef struct Patience
+{
+	TimestampTz since;
+	int			told_ms;		/* after so much of it has it last been told; 0: not yet */
+} Patience;
+
 /* One attempt. */
 typedef struct Attempt
 {
+	Patience   *patience;
 	Sink	   *sink;
 	List	   *locked;
 	List	   *read;			/* what the query reads, when locked */
@@ -106,8 +123,38 @@ leave_exchange(int code, Datum arg)
 			 !exchange_advance(slot, phase, VERIFY_NONE, MyProcPid));
 }
 
+static bool
+is_over(const Patience *patience)
+{
+	return TimestampDifferenceExceeds(patience->since, GetCurrentTimestamp(),
+									  SESSION_PATIENCE_MS);
+}
+
+/* The session has waited a little more. */
 static void
-request(WorkerSlot *slot, Oid relid)
+go_on_waiting(WorkerSlot *slot, Patience *patience)
+{
+	long		waited = TimestampDifferenceMilliseconds(patience->since, GetCurrentTimestamp());
+	int			tell_ms;
+
+	if (is_over(patience))
+		api_timeout_error("a batch that ends at its snapshot", slot);
+	if (patience->told_ms > 0)
+		tell_ms = patience->told_ms + Min(Max(patience->told_ms, TELL_MS), MAX_TELL_MS);
+	else
+		tell_ms = api_worker_is_behind(slot) ? TELL_BEHIND_MS : TELL_MS;
+	if (waited < tell_ms)
+		return;
+	patience->told_ms = (int) waited;
+	ereport(NOTICE,
+			(errmsg("waiting for a batch that ends at its snapshot"),
+			 errdetail("%s", api_describe_worker(slot)),
+			 errhint("A sink is compared with its query when the worker has caught up. The call can "
+					 "be cancelled.")));
+}
+
+static void
+request(WorkerSlot *slot, Oid relid, Patience *patience)
 {
 	for (;;)
 	{
@@ -129,6 +176,7 @@ request(WorkerSlot *slot, Oid relid)
 		if (phase == VERIFY_NONE)
 			break;
 		(void) exchange_sleep_while(slot, phase, pid, 1000);
+		go_on_waiting(slot, patience);
 	}
 	shmem_wake_worker(MyDatabaseId);
 }
@@ -178,8 +226,6 @@ lock_soon(Attempt *attempt)
 static bool
 await_offer(WorkerSlot *slot, Attempt *attempt)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   SESSION_PATIENCE_MS);
 	VerifyPhase phase = VERIFY_REQUESTED;
 
 	for (;;)
@@ -189,8 +235,7 @@ await_offer(WorkerSlot *slot, Attempt *attempt)
 		{
 			case VERIFY_REQUESTED:
 				unlock_relations(attempt);
-				if (GetCurrentTimestamp() >= deadline)
-					api_timeout_error("a batch of the worker", slot);
+				go_on_waiting(slot, attempt->patience);
 				/* it may be another worker by now */
 				shmem_wake_worker(MyDatabaseId);
 				break;
@@ -245,7 +290,7 @@ exchange(WorkerSlot *slot, Attempt *attempt)
 {
 	VerifySnapshots *result = &attempt->snapshots;
 
-	request(slot, attempt->sink->relid);
+	request(slot, attempt->sink->relid, attempt->patience);
 	if (!await_offer(slot, attempt))
 		return false;
 
@@ -413,13 +458,14 @@ compare(const Attempt *attempt, int64 *missing, int64 *unexpected)
 
 /* Once; false if it came to nothing, perhaps for an obstacle that is to be waited for. */
 static bool
-try_verify(Oid relid, Oid *obstacle, int64 *missing, int64 *unexpected)
+try_verify(Oid relid, Patience *patience, Oid *obstacle, int64 *missing, int64 *unexpected)
 {
 	WorkerSlot *slot = shmem_find_slot(MyDatabaseId);
 	Attempt		attempt = {0};
 	bool		done;
 
 	check_owner(relid);
+	attempt.patience = patience;
 	attempt.sink = sink_get(relid);
 	check_live(attempt.sink);
 	if (slot == NULL)
@@ -447,7 +493,8 @@ try_verify(Oid relid, Oid *obstacle, int64 *missing, int64 *unexpected)
  * next attempt, or the next call in the same transaction, would wait.
  */
 static bool
-try_in_subtransaction(Oid relid, Oid *obstacle, int64 *missing, int64 *unexpected)
+try_in_subtransaction(Oid relid, Patience *patience, Oid *obstacle, int64 *missing,
+					  int64 *unexpected)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
@@ -458,7 +505,7 @@ try_in_subtransaction(Oid relid, Oid *obstacle, int64 *missing, int64 *unexpecte
 	MemoryContextSwitchTo(oldcontext);
 	PG_TRY();
 	{
-		done = try_verify(relid, obstacle, missing, unexpected);
+		done = try_verify(relid, patience, obstacle, missing, unexpected);
 	}
 	PG_CATCH();
 	{
@@ -478,13 +525,12 @@ try_in_subtransaction(Oid relid, Oid *obstacle, int64 *missing, int64 *unexpecte
 static void
 verify(Oid relid, int64 *missing, int64 *unexpected)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   SESSION_PATIENCE_MS);
+	Patience	patience = {GetCurrentTimestamp(), 0};
 	Oid			obstacle = InvalidOid;
 
-	while (!try_in_subtransaction(relid, &obstacle, missing, unexpected))
+	while (!try_in_subtransaction(relid, &patience, &obstacle, missing, unexpected))
 	{
-		if (GetCurrentTimestamp() >= deadline)
+		if (is_over(&patience))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
 					 errmsg("could not verify sink \"%s\": its sources keep being locked, or "

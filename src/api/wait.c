@@ -57,33 +57,11 @@ api_deadline(const Interval *timeout)
 												   IntervalPGetDatum(timeout)));
 }
 
-static const char *
-describe_worker(WorkerSlot *slot)
-{
-	if (slot == NULL || slot->pid == 0)
-		return "The worker of this database is not running.";
-
-	switch (slot->state)
-	{
-		case WORKER_STARTING:
-			return "The worker is starting.";
-		case WORKER_IDLE:
-			return "The worker is idle.";
-		case WORKER_BATCH:
-			return "The worker is in a batch.";
-		case WORKER_CATCHING_UP:
-			return "The worker is catching up with the log.";
-		case WORKER_BACKOFF:
-			return "The worker waits after an error.";
-	}
-	return "The state of the worker is unknown.";
-}
-
 void
 api_timeout_error(const char *what, WorkerSlot *slot)
 {
 	char		error[FRESHET_ERROR_LEN] = "";
-	const char *state = describe_worker(slot);
+	const char *state = api_describe_worker(slot);
 
 	if (slot != NULL && has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
 	{

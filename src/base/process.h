@@ -65,6 +65,12 @@ typedef struct LockFailure
 extern bool process_take_lock_failure(LockFailure *failure);
 
 /*
+ * Lock a relation in whatever process, waiting for so many milliseconds at the
+ * most, for who wants to write it waits behind; false if it was not to be had.
+ */
+extern bool process_lock_briefly(Oid relid, LOCKMODE lockmode, int ms);
+
+/*
  * Lock all of these relations without waiting, in whatever process, or none: then
  * one that somebody else has locked is returned, else InvalidOid.
  */

@@ -138,6 +138,9 @@ reset_slot(WorkerSlot *slot)
 	slot->applied_commit_time = 0;
 	slot->applied_at = 0;
 	slot->batch_started = 0;
+	slot->phase = PHASE_NONE;
+	slot->phase_sink = InvalidOid;
+	slot->memory = 0;
 	slot->flagged_since = 0;
 	slot->unapplied_since = 0;
 	slot->aligned_once = false;
@@ -268,31 +271,16 @@ shmem_wake_launcher(void)
 	LWLockRelease(FreshetState->lock);
 }
 
-/*
- * The entry of a sink.  Entries are made and freed by the worker alone, which
- * may therefore search without the spinlock; readers copy under it.
- */
+/* Places are given by the worker (engine/counters.c), under the spinlock. */
 SinkStats *
-shmem_sink_stats(WorkerSlot *slot, Oid relid, bool create)
+shmem_sink_stats(WorkerSlot *slot, Oid relid)
 {
-	SinkStats  *unused = NULL;
-
 	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
 	{
 		if (slot->sinks[i].relid == relid)
 			return &slot->sinks[i];
-		if (unused == NULL && !OidIsValid(slot->sinks[i].relid))
-			unused = &slot->sinks[i];
 	}
-
-	if (!create || unused == NULL)
-		return NULL;
-
-	SpinLockAcquire(&slot->mutex);
-	memset(unused, 0, sizeof(SinkStats));
-	unused->relid = relid;
-	SpinLockRelease(&slot->mutex);
-	return unused;
+	return NULL;
 }
 
 void

@@ -35,6 +35,18 @@ typedef enum WorkerState
 	WORKER_BACKOFF				/* waiting after an error */
 } WorkerState;
 
+/* Where the batch is, for freshet.worker. */
+typedef enum BatchPhase
+{
+	PHASE_NONE,					/* none is running */
+	PHASE_PREPARING,			/* snapshot, catalogue */
+	PHASE_DECODING,
+	PHASE_MAINTAINING,			/* folding the changes into the sinks' runs */
+	PHASE_WRITING,				/* a sink */
+	PHASE_FILLING,				/* a sink, from its sources */
+	PHASE_COMMITTING
+} BatchPhase;
+
 /* Progress of a first fill or a rebuild, for freshet.progress. */
 typedef enum FillPhase
 {
@@ -44,6 +56,7 @@ typedef enum FillPhase
 	FILL_CATCHING_UP
 } FillPhase;
 
+/* What the views show of a sink; see engine/counters.c. */
 typedef struct SinkStats
 {
 	Oid			relid;			/* InvalidOid: free */
@@ -147,6 +160,10 @@ typedef struct WorkerSlot
 	TimestampTz applied_commit_time;	/* of the newest applied transaction */
 	TimestampTz applied_at;		/* when the newest batch was committed */
 	TimestampTz batch_started;	/* 0: none is running */
+	BatchPhase	phase;
+	TimestampTz phase_since;
+	Oid			phase_sink;		/* the sink at work, or InvalidOid */
+	int64		memory;			/* of the worker, as it was last measured */
 
 	/*
 	 * Times from which on transactions are not applied, 0 for none: since the
@@ -212,8 +229,8 @@ extern bool shmem_set_wanted(Oid dboid);
 extern void shmem_wake_worker(Oid dboid);
 extern void shmem_wake_launcher(void);
 
-/* Statistics of a sink in the worker's slot, made if new; NULL if full. */
-extern SinkStats *shmem_sink_stats(WorkerSlot *slot, Oid relid, bool create);
+/* The place of a sink's figures in the worker's slot; NULL if it has none. */
+extern SinkStats *shmem_sink_stats(WorkerSlot *slot, Oid relid);
 
 /* Error (and HINT naming the line of postgresql.conf) unless the server is
  * set up: preload, wal_level, plugin listing is the worker's own matter. */

@@ -79,6 +79,9 @@ extern List *sink_list(void);
 /* What its query reads at the moment: the definition, views, sources with their partitions. */
 extern List *sink_relations_read(const Sink *sink);
 
+/* Another number whenever the list has been read anew. */
+extern uint64 sink_list_version(void);
+
 /* As it was read last: may be out of date, and needs no snapshot. */
 extern List *sink_list_last(void);
 extern void sink_cache_init(void);

@@ -313,6 +313,12 @@ sink_list(void)
 	return cached_sinks;
 }
 
+uint64
+sink_list_version(void)
+{
+	return cached_at;
+}
+
 List *
 sink_relations_read(const Sink *sink)
 {

@@ -81,8 +81,8 @@ enum
  * The library may be newer than the extension of this database, or older: it
  * must not read what is laid out otherwise.
  */
-static Relation
-open_catalog(const char *name, int natts, LOCKMODE lockmode)
+Relation
+sink_catalog_open(const char *name, int natts, LOCKMODE lockmode)
 {
 	Oid			relid = freshet_catalog_relid(name);
 	Relation	rel;
@@ -124,7 +124,8 @@ sink_catalog_is_ours(void)
 	Oid			nsp = get_namespace_oid(FRESHET_SCHEMA, true);
 
 	return OidIsValid(nsp) && is_laid_out(nsp, "sink", NATTS_SINK) &&
-		is_laid_out(nsp, "sink_state", NATTS_STATE);
+		is_laid_out(nsp, "sink_state", NATTS_STATE) &&
+		is_laid_out(nsp, "source_identity", SOURCE_IDENTITY_NATTS);
 }
 
 static const char *const state_names[] = {
@@ -297,7 +298,7 @@ sink_catalog_read_all(Snapshot snapshot, MemoryContext parent, bool *orphans)
 	HeapTuple	tuple;
 	List	   *sinks = NIL;
 
-	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
+	rel = sink_catalog_open("sink", NATTS_SINK, AccessShareLock);
 	scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -314,7 +315,7 @@ sink_catalog_read_all(Snapshot snapshot, MemoryContext parent, bool *orphans)
 	table_close(rel, AccessShareLock);
 
 	*orphans = false;
-	rel = open_catalog("sink_state", NATTS_STATE, AccessShareLock);
+	rel = sink_catalog_open("sink_state", NATTS_STATE, AccessShareLock);
 	scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -358,7 +359,7 @@ find_tuple(Relation rel, Oid relid, Snapshot snapshot)
 Sink *
 sink_catalog_read(Oid relid, Snapshot snapshot)
 {
-	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
+	Relation	rel = sink_catalog_open("sink", NATTS_SINK, AccessShareLock);
 	HeapTuple	tuple = find_tuple(rel, relid, snapshot);
 	Sink	   *sink = tuple ? make_sink(tuple, RelationGetDescr(rel)) : NULL;
 
@@ -366,7 +367,7 @@ sink_catalog_read(Oid relid, Snapshot snapshot)
 	if (sink == NULL)
 		return NULL;
 
-	rel = open_catalog("sink_state", NATTS_STATE, AccessShareLock);
+	rel = sink_catalog_open("sink_state", NATTS_STATE, AccessShareLock);
 	tuple = find_tuple(rel, relid, snapshot);
 	if (tuple)
 		add_state(sink, tuple, RelationGetDescr(rel));
@@ -377,7 +378,7 @@ sink_catalog_read(Oid relid, Snapshot snapshot)
 bool
 sink_catalog_any(void)
 {
-	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
+	Relation	rel = sink_catalog_open("sink", NATTS_SINK, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	bool		result = HeapTupleIsValid(systable_getnext(scan));
 
@@ -395,7 +396,7 @@ is_written_here(HeapTuple tuple)
 bool
 sink_catalog_written_here(Oid relid)
 {
-	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
+	Relation	rel = sink_catalog_open("sink", NATTS_SINK, AccessShareLock);
 	HeapTuple	tuple = find_tuple(rel, relid, NULL);
 	bool		result = tuple != NULL && is_written_here(tuple);
 
@@ -406,7 +407,7 @@ sink_catalog_written_here(Oid relid)
 Oid
 sink_catalog_made_here(void)
 {
-	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
+	Relation	rel = sink_catalog_open("sink", NATTS_SINK, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	TupleDesc	desc = RelationGetDescr(rel);
 	Oid			result = InvalidOid;
@@ -427,7 +428,7 @@ sink_catalog_made_here(void)
 void
 sink_catalog_refuse_partitions(List *relids)
 {
-	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
+	Relation	rel = sink_catalog_open("sink", NATTS_SINK, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
 
@@ -451,7 +452,7 @@ sink_catalog_refuse_partitions(List *relids)
 List *
 sink_catalog_vanished(void)
 {
-	Relation	rel = open_catalog("sink", NATTS_SINK, AccessShareLock);
+	Relation	rel = sink_catalog_open("sink", NATTS_SINK, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	List	   *result = NIL;
 	HeapTuple	tuple;
@@ -521,7 +522,7 @@ columns_array(const Sink *sink)
 void
 sink_catalog_insert(const Sink *sink)
 {
-	Relation	rel = open_catalog("sink", NATTS_SINK, RowExclusiveLock);
+	Relation	rel = sink_catalog_open("sink", NATTS_SINK, RowExclusiveLock);
 	Datum		values[NATTS_SINK];
 	bool		nulls[NATTS_SINK] = {0};
 
@@ -547,7 +548,7 @@ sink_catalog_insert(const Sink *sink)
 void
 sink_catalog_update(Oid relid, bool paused, bool new_generation)
 {
-	Relation	rel = open_catalog("sink", NATTS_SINK, RowExclusiveLock);
+	Relation	rel = sink_catalog_open("sink", NATTS_SINK, RowExclusiveLock);
 	HeapTuple	tuple = find_tuple(rel, relid, NULL);
 	TupleDesc	desc = RelationGetDescr(rel);
 	Datum		values[NATTS_SINK] = {0};
@@ -576,7 +577,7 @@ sink_catalog_update(Oid relid, bool paused, bool new_generation)
 bool
 sink_catalog_delete(Oid relid)
 {
-	Relation	rel = open_catalog("sink", NATTS_SINK, RowExclusiveLock);
+	Relation	rel = sink_catalog_open("sink", NATTS_SINK, RowExclusiveLock);
 	HeapTuple	tuple = find_tuple(rel, relid, NULL);
 
 	if (tuple != NULL)
@@ -603,7 +604,7 @@ oid_list_array(List *oids)
 void
 sink_state_write(const Sink *sink, SinkState state, int64 generation, const char *error)
 {
-	Relation	rel = open_catalog("sink_state", NATTS_STATE, RowExclusiveLock);
+	Relation	rel = sink_catalog_open("sink_state", NATTS_STATE, RowExclusiveLock);
 	HeapTuple	old = find_tuple(rel, sink->relid, NULL);
 	HeapTuple	tuple;
 	Datum		values[NATTS_STATE] = {0};
@@ -637,8 +638,8 @@ List *
 sink_state_delete_orphans(void)
 {
 	List	   *relids = NIL;
-	Relation	sinks = open_catalog("sink", NATTS_SINK, AccessShareLock);
-	Relation	rel = open_catalog("sink_state", NATTS_STATE, RowExclusiveLock);
+	Relation	sinks = sink_catalog_open("sink", NATTS_SINK, AccessShareLock);
+	Relation	rel = sink_catalog_open("sink_state", NATTS_STATE, RowExclusiveLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
 

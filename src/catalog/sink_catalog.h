@@ -10,9 +10,14 @@
 
 #include "postgres.h"
 
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
 #include "utils/snapshot.h"
 
 #include "sink.h"
+
+/* Columns of freshet.source_identity, which is source_identity.c's. */
+#define SOURCE_IDENTITY_NATTS	4
 
 /*
  * All sinks that the snapshot sees, in no order, each in a memory context of
@@ -53,5 +58,8 @@ extern void sink_state_write(const Sink *sink, SinkState state, int64 generation
 extern List *sink_state_delete_orphans(void);
 
 extern const char *sink_state_name(SinkState state);
+
+/* A table of the catalogue; an error if it has not as many columns as this library knows. */
+extern Relation sink_catalog_open(const char *name, int natts, LOCKMODE lockmode);
 
 #endif							/* FRESHET_SINK_CATALOG_H */

@@ -10,6 +10,7 @@
  */
 #include "base/freshet.h"
 
+#include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/relation.h"
 #include "access/table.h"
@@ -17,7 +18,9 @@
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -25,6 +28,7 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/rls.h"
+#include "utils/syscache.h"
 
 #include "source_check.h"
 
@@ -184,15 +188,38 @@ source_check_all(const SinkPlan *plan, Oid userid)
 }
 
 /*
- * Does the replica identity of rel (the source, or a partition whose columns
- * may have other numbers) give the old values of the columns needed?
+ * Are the columns needed of a source among these of rel (the source, or a
+ * partition whose columns may have other numbers; numbers as in relcache bitmaps)?
  */
 static bool
-identity_suffices(Relation source, Relation rel, const Bitmapset *attrs)
+columns_cover(Oid source, Relation rel, const Bitmapset *attrs, const Bitmapset *columns)
 {
-	Bitmapset  *identity;
-	bool		result = true;
 	int			attno = -1;
+
+	while ((attno = bms_next_member(attrs, attno)) >= 0)
+	{
+		AttrNumber	number = (AttrNumber) attno;
+
+		if (RelationGetRelid(rel) != source)
+		{
+			char	   *name = get_attname(source, number, true);
+
+			number = name == NULL ? InvalidAttrNumber :
+				get_attnum(RelationGetRelid(rel), name);
+		}
+		if (number == InvalidAttrNumber ||
+			!bms_is_member(number - FirstLowInvalidHeapAttributeNumber, columns))
+			return false;
+	}
+	return true;
+}
+
+/* Does the replica identity of rel give the old values of the columns needed? */
+static bool
+identity_suffices(Oid source, Relation rel, const Bitmapset *attrs)
+{
+	Bitmapset  *columns;
+	bool		result;
 
 	if (rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL)
 		return true;
@@ -201,22 +228,9 @@ identity_suffices(Relation source, Relation rel, const Bitmapset *attrs)
 	if (!OidIsValid(RelationGetReplicaIndex(rel)))
 		return false;
 
-	identity = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_IDENTITY_KEY);
-	while (result && (attno = bms_next_member(attrs, attno)) >= 0)
-	{
-		AttrNumber	number = (AttrNumber) attno;
-
-		if (rel != source)
-		{
-			Form_pg_attribute att = TupleDescAttr(RelationGetDescr(source), attno - 1);
-
-			number = get_attnum(RelationGetRelid(rel), NameStr(att->attname));
-		}
-		if (number == InvalidAttrNumber ||
-			!bms_is_member(number - FirstLowInvalidHeapAttributeNumber, identity))
-			result = false;
-	}
-	bms_free(identity);
+	columns = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_IDENTITY_KEY);
+	result = columns_cover(source, rel, attrs, columns);
+	bms_free(columns);
 	return result;
 }
 
@@ -242,7 +256,7 @@ source_identity_suffices(const SourceUse *use, List **insufficient)
 		Oid			relid = lfirst_oid(lc);
 		Relation	rel = relid == use->relid ? source : table_open(relid, NoLock);
 
-		if (!identity_suffices(source, rel, use->identity_attrs))
+		if (!identity_suffices(use->relid, rel, use->identity_attrs))
 		{
 			if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 				result = false;
@@ -253,6 +267,62 @@ source_identity_suffices(const SourceUse *use, List **insufficient)
 			table_close(rel, NoLock);
 	}
 	table_close(source, NoLock);
+	return result;
+}
+
+/*
+ * The columns by which the log would tell the rows of a table, under a replica
+ * identity that it has not; false if it would not.
+ */
+static bool
+other_identity(Relation rel, char identity, Oid indexid, Bitmapset **columns)
+{
+	bool		found = false;
+	ListCell   *lc;
+
+	if (identity != REPLICA_IDENTITY_DEFAULT && identity != REPLICA_IDENTITY_INDEX)
+		return false;
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index form;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		form = (Form_pg_index) GETSTRUCT(tuple);
+		if (!found && form->indisvalid && form->indimmediate &&
+			(identity == REPLICA_IDENTITY_DEFAULT ? form->indisprimary :
+			 form->indexrelid == indexid))
+		{
+			for (int i = 0; i < form->indnkeyatts; i++)
+				*columns = bms_add_member(*columns, form->indkey.values[i] -
+										  FirstLowInvalidHeapAttributeNumber);
+			found = true;
+		}
+		ReleaseSysCache(tuple);
+	}
+	return found;
+}
+
+bool
+source_needs_more(const SinkPlan *plan, Oid relid, char identity, Oid indexid)
+{
+	Relation	rel = table_open(relid, NoLock);
+	List	   *ancestors = rel->rd_rel->relispartition ? get_partition_ancestors(relid) : NIL;
+	Bitmapset  *columns = NULL;
+	bool		found = other_identity(rel, identity, indexid, &columns);
+	bool		result = false;
+
+	/* that a row has changed is all that a query needs which is run */
+	for (int i = 0; !result && plan->shape != SHAPE_REFRESH && i < plan->nsources; i++)
+	{
+		const SourceUse *use = &plan->sources[i];
+
+		if (use->relid == relid || list_member_oid(ancestors, use->relid))
+			result = !found || !columns_cover(use->relid, rel, use->identity_attrs, columns);
+	}
+	bms_free(columns);
+	table_close(rel, NoLock);
 	return result;
 }
 

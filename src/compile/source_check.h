@@ -35,4 +35,11 @@ extern void source_check_rights(const SourceUse *source, Oid userid);
  */
 extern bool source_identities_suffice(const SinkPlan *plan, List **insufficient);
 
+/*
+ * Would they not, if the table relid (a source, or a partition of one), which the
+ * caller has locked, had this other replica identity, by this index if it is
+ * REPLICA_IDENTITY_INDEX?
+ */
+extern bool source_needs_more(const SinkPlan *plan, Oid relid, char identity, Oid indexid);
+
 #endif							/* FRESHET_SOURCE_CHECK_H */

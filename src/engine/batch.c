@@ -51,13 +51,16 @@
 #include "catalog/sink.h"
 #include "catalog/sink_catalog.h"
 #include "catching_up.h"
+#include "counters.h"
 #include "decoder.h"
 #include "fill.h"
+#include "identities.h"
 #include "left_out.h"
 #include "log_slot.h"
 #include "maintain.h"
 #include "maintain/run.h"
 #include "partitions.h"
+#include "phase.h"
 #include "progress.h"
 #include "snapshot_offer.h"
 #include "trouble.h"
@@ -111,8 +114,7 @@ start_decoder(void)
 
 	if (stored.held_back != NULL)
 		pfree(stored.held_back);
-	progress_load(&stored, MyWorkerSlot);
-	maintain_save_counters();
+	progress_load(&stored);
 	MemoryContextSwitchTo(oldcontext);
 	all_anew = !stored.valid;
 	confirm_lsn = InvalidXLogRecPtr;
@@ -133,7 +135,7 @@ write_progress(Batch *batch)
 	 * read this stretch of the log again: it changes nothing.
 	 */
 	if (stored.valid && nheld == 0 && stored.nheld_back == 0 &&
-		!TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
+		!TransactionIdIsValid(GetTopTransactionIdIfAny()) && !counters_must_be_stored() &&
 		batch->end - stored.lsn < PROGRESS_EVERY)
 		return;
 
@@ -150,7 +152,7 @@ write_progress(Batch *batch)
 	log_slot_describe(&stored);
 	if (batch->newest_commit != 0)
 		stored.commit_time = batch->newest_commit;
-	progress_store(&stored, MyWorkerSlot);
+	progress_store(&stored);
 }
 
 /* No further than a progress row says: who finds the slot beyond it was robbed. */
@@ -279,11 +281,13 @@ decode_and_maintain(Batch *batch, XLogRecPtr upto)
 
 		MemoryContextReset(part_context);
 		MemoryContextSwitchTo(part_context);
+		phase_enter(PHASE_DECODING, InvalidOid);
 		decoder_decode(batch->snapshot, upto, &batch->part);
 		batch->end = batch->part.end;
 		batch->last_part = batch->end >= upto;
 		batch->newest_commit = Max(batch->newest_commit, batch->part.newest_commit);
 		can_give_back = first;
+		phase_enter(PHASE_MAINTAINING, InvalidOid);
 		maintain_sinks(batch);
 		can_give_back = first = false;
 		foreach(lc, batch->part.sets)
@@ -340,8 +344,8 @@ run_in_transaction(Batch *batch, bool verify)
 	change_set_destroy(batch->emitted);
 	foreach(lc, sink_clean_states())
 		run_drop_leavings(lfirst_oid(lc));
-	maintain_free_stats(batch->sinks);
-	if (batch->sinks == NIL && batch_lock_no_sink())
+	counters_keep(batch->sinks);
+	if (batch->sinks == NIL && !identities_left() && batch_lock_no_sink())
 		return false;
 
 	if (batch->written > 0)
@@ -383,7 +387,8 @@ batch_run(BatchOutcome *outcome)
 	memset(outcome, 0, sizeof(BatchOutcome));
 	memset(batch, 0, sizeof(Batch));
 	can_give_back = false;
-	maintain_save_counters();
+	phase_enter(PHASE_PREPARING, InvalidOid);
+	counters_begin_batch();
 	change_layouts_sweep();
 	watchdog_start();
 	fill_before_snapshot();
@@ -396,6 +401,7 @@ batch_run(BatchOutcome *outcome)
 	outcome->nothing_to_do = !run_in_transaction(batch, verify);
 	wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	PopActiveSnapshot();
+	phase_enter(PHASE_COMMITTING, InvalidOid);
 	commit_transaction();
 	watchdog_stop();
 	fill_committed();
@@ -413,6 +419,7 @@ batch_run(BatchOutcome *outcome)
 	if (verify && batch->aligned)
 		snapshot_offer_committed(MyWorkerSlot);
 	note_confirmable(wrote);
+	phase_enter(PHASE_NONE, InvalidOid);
 	publish(batch, ticket);
 	outcome->behind = !batch->aligned;
 	outcome->retry = batch->retry || batch->repeat;
@@ -429,6 +436,7 @@ void
 batch_abandon(bool retry)
 {
 	batch_current_sink = InvalidOid;
+	phase_enter(PHASE_NONE, InvalidOid);
 	snapshot_offer_aborted(MyWorkerSlot);
 	if (!retry)
 		sink_cache_invalidate();
@@ -437,7 +445,7 @@ batch_abandon(bool retry)
 		/* the same changes again, and without reading the log again */
 		can_give_back = false;
 		change_set_destroy(current.emitted);
-		maintain_restore_counters();
+		counters_take_back();
 		decoder_give_back(&current.part);
 		fill_aborted();
 		catching_up_aborted();

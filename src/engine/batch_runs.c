@@ -13,8 +13,6 @@
  */
 #include "base/freshet.h"
 
-#include <math.h>
-
 #include "access/table.h"
 #include "access/tableam.h"
 #include "executor/tuptable.h"
@@ -25,9 +23,9 @@
 
 #include "base/process.h"
 #include "batch_runs.h"
+#include "counters.h"
+#include "phase.h"
 #include "trouble.h"
-
-#define RATE_SECONDS	10.0
 
 Oid			batch_current_sink = InvalidOid;
 
@@ -61,35 +59,10 @@ count_rows(Oid relid)
 	return count;
 }
 
-static void
-count_changes(Sink *sink, const MaintainResult *result)
-{
-	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (stats == NULL)
-		return;
-
-	SpinLockAcquire(&MyWorkerSlot->mutex);
-	stats->rows += result->inserted - result->deleted;
-	stats->changes += result->changes;
-	stats->rate *= exp(-(now - stats->rate_at) / (RATE_SECONDS * USECS_PER_SEC));
-	stats->rate += result->changes / RATE_SECONDS;
-	stats->rate_at = now;
-	SpinLockRelease(&MyWorkerSlot->mutex);
-}
-
 void
 batch_count_rows(Sink *sink)
 {
-	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
-	int64		rows = count_rows(sink->relid);
-
-	if (stats == NULL)
-		return;
-	SpinLockAcquire(&MyWorkerSlot->mutex);
-	stats->rows = rows;
-	SpinLockRelease(&MyWorkerSlot->mutex);
+	counters_set_rows(sink->relid, count_rows(sink->relid));
 }
 
 Run *
@@ -130,8 +103,10 @@ batch_finish_run(Batch *batch, Run *run)
 
 	batch_current_sink = sink->relid;
 	batch->runs = list_delete_ptr(batch->runs, run);
+	phase_enter(PHASE_WRITING, sink->relid);
 	run_finish(run, &result);	/* frees it */
-	count_changes(sink, &result);
+	phase_enter(PHASE_MAINTAINING, InvalidOid);
+	counters_add(sink->relid, result.inserted - result.deleted, result.changes);
 	trouble_maintained(sink->relid);
 	batch->changes += result.changes;
 	batch->written += result.inserted + result.updated + result.deleted;

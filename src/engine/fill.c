@@ -68,6 +68,7 @@
 #include "kept_changes.h"
 #include "left_out.h"
 #include "maintain/run.h"
+#include "phase.h"
 #include "trouble.h"
 
 typedef enum FillState
@@ -443,6 +444,7 @@ begin_fill(Sink *sink, Batch *batch, const Partitions *partitions)
 		return;
 	}
 	begin_stoppable(sink);
+	phase_enter(PHASE_FILLING, sink->relid);
 	run_fill(batch_get_run(batch, sink, partitions), fill_report_phase(sink, FILL_SCANNING));
 	end_fill(sink, batch);
 	end_stoppable();

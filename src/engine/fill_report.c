@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "base/process.h"
+#include "counters.h"
 #include "fill_report.h"
 
 /* Add a table's size in bytes, and its rows as the planner would estimate them. */
@@ -81,7 +82,7 @@ fill_report_estimate(Sink *sink, int64 *rows)
 int64 *
 fill_report_phase(Sink *sink, FillPhase phase)
 {
-	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, sink->relid, true);
+	SinkStats  *stats = counters_place(sink->relid);
 	int64		rows;
 
 	if (stats == NULL)
@@ -102,7 +103,7 @@ fill_report_phase(Sink *sink, FillPhase phase)
 void
 fill_report_end(Oid relid)
 {
-	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, relid, false);
+	SinkStats  *stats = shmem_sink_stats(MyWorkerSlot, relid);
 
 	if (stats == NULL)
 		return;

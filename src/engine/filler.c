@@ -228,7 +228,7 @@ fill_at_snapshot(Oid relid, int64 generation)
 	partitions = partitions_look(sink, true);
 	run = run_begin(sink, partitions->leaves, NULL, MyWorkerSlot->fill_netted);
 	obstacle_clear(MyWorkerSlot, true, GetCurrentTimestamp());
-	stats = shmem_sink_stats(MyWorkerSlot, relid, false);
+	stats = shmem_sink_stats(MyWorkerSlot, relid);
 	run_fill(run, stats ? &stats->rows_done : NULL);
 	run_finish(run, &result);
 	partitions_check(list_make1(sink));

@@ -287,7 +287,7 @@ log_slot_ensure(void)
 	found = OidIsValid(get_extension_oid("freshet", true));
 	if (found)
 	{
-		progress_load(&progress, MyWorkerSlot);
+		progress_load(&progress);
 		log_slot_allow_plugin();
 		if (!take_slot(&progress))
 			progress_forget(current_name);

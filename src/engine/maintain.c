@@ -16,7 +16,6 @@
  */
 #include "base/freshet.h"
 
-#include "storage/spin.h"
 #include "utils/memutils.h"
 
 #include "base/process.h"
@@ -29,13 +28,6 @@
 #include "maintain.h"
 #include "maintain/run.h"
 #include "partitions.h"
-
-static struct
-{
-	Oid			relid;
-	int64		rows;
-	int64		changes;
-}			saved_counters[FRESHET_MAX_SINK_STATS];
 
 void
 maintain_set_interest(List *sinks)
@@ -277,53 +269,4 @@ maintain_sinks(Batch *batch)
 
 	end_part(batch);
 	partitions_check(batch->sinks);
-}
-
-/* Nobody else writes them, so that reading needs no lock. */
-void
-maintain_save_counters(void)
-{
-	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
-	{
-		const SinkStats *stats = &MyWorkerSlot->sinks[i];
-
-		saved_counters[i].relid = stats->relid;
-		saved_counters[i].rows = stats->rows;
-		saved_counters[i].changes = stats->changes;
-	}
-}
-
-void
-maintain_restore_counters(void)
-{
-	SpinLockAcquire(&MyWorkerSlot->mutex);
-	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
-	{
-		SinkStats  *stats = &MyWorkerSlot->sinks[i];
-		bool		known = stats->relid == saved_counters[i].relid;
-
-		stats->rows = known ? saved_counters[i].rows : 0;
-		stats->changes = known ? saved_counters[i].changes : 0;
-	}
-	SpinLockRelease(&MyWorkerSlot->mutex);
-}
-
-void
-maintain_free_stats(List *sinks)
-{
-	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
-	{
-		SinkStats  *stats = &MyWorkerSlot->sinks[i];
-		bool		found = !OidIsValid(stats->relid);
-		ListCell   *lc;
-
-		foreach(lc, sinks)
-			found |= ((Sink *) lfirst(lc))->relid == stats->relid;
-		if (!found)
-		{
-			SpinLockAcquire(&MyWorkerSlot->mutex);
-			stats->relid = InvalidOid;
-			SpinLockRelease(&MyWorkerSlot->mutex);
-		}
-	}
 }

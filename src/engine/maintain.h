@@ -20,14 +20,4 @@ extern void maintain_set_interest(List *sinks);
 /* Maintain the sinks by the part that was decoded. */
 extern void maintain_sinks(Batch *batch);
 
-/*
- * The sinks' counters, which are written with the progress, as they are at the
- * start of a batch; and back to that, if it has come to nothing.
- */
-extern void maintain_save_counters(void);
-extern void maintain_restore_counters(void);
-
-/* Free the counters of sinks that are gone. */
-extern void maintain_free_stats(List *sinks);
-
 #endif							/* FRESHET_MAINTAIN_H */

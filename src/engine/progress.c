@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/names.h"
+#include "counters.h"
 #include "progress.h"
 
 static int64 *
@@ -55,8 +56,7 @@ oid_array(Datum datum, int *n)
  * confirmable, restart_lsn, catalog_xmin, valid.
  */
 static void
-load_row(HeapTuple tuple, TupleDesc desc, Progress *progress, WorkerSlot *slot,
-		 MemoryContext context)
+load_row(HeapTuple tuple, TupleDesc desc, Progress *progress, MemoryContext context)
 {
 	bool		isnull;
 	Datum		value;
@@ -84,29 +84,17 @@ load_row(HeapTuple tuple, TupleDesc desc, Progress *progress, WorkerSlot *slot,
 	rows = int8_array(SPI_getbinval(tuple, desc, 5, &isnull), &n);
 	changes = int8_array(SPI_getbinval(tuple, desc, 6, &isnull), &n);
 	oids = oid_array(SPI_getbinval(tuple, desc, 4, &isnull), &n);
-	for (int i = 0; i < n; i++)
-	{
-		SinkStats  *stats = shmem_sink_stats(slot, oids[i], true);
-
-		if (stats == NULL)
-			break;
-		SpinLockAcquire(&slot->mutex);
-		stats->rows = rows[i];
-		stats->changes = changes[i];
-		SpinLockRelease(&slot->mutex);
-	}
+	counters_load(n, oids, rows, changes);
 }
 
 void
-progress_load(Progress *progress, WorkerSlot *slot)
+progress_load(Progress *progress)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid			argtypes[3] = {OIDOID, INT8OID, INT8OID};
 	Datum		args[3];
 
 	memset(progress, 0, sizeof(Progress));
-	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
-		slot->sinks[i].rows = slot->sinks[i].changes = 0;
 	args[0] = ObjectIdGetDatum(MyDatabaseId);
 	args[1] = Int64GetDatum((int64) GetSystemIdentifier());
 	args[2] = Int64GetDatum((int64) GetWALInsertionTimeLine());
@@ -119,7 +107,9 @@ progress_load(Progress *progress, WorkerSlot *slot)
 							  3, argtypes, args, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the progress of freshet");
 	if (SPI_processed > 0)
-		load_row(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, progress, slot, context);
+		load_row(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, progress, context);
+	else
+		counters_load(0, NULL, NULL, NULL);
 	SPI_finish();
 
 	/* a server that was put back in time has yet to write that far */
@@ -139,8 +129,30 @@ make_array(Oid type, int len, const Datum *values, int n)
 	return PointerGetDatum(construct_array((Datum *) values, n, type, len, byval, align));
 }
 
+/* Three arrays: relids, rows, changes. */
+static void
+store_counters(Datum *args)
+{
+	int			n = counters_count();
+	Oid		   *relids = palloc(Max(n, 1) * sizeof(Oid));
+	int64	   *rows = palloc(Max(n, 1) * sizeof(int64));
+	int64	   *changes = palloc(Max(n, 1) * sizeof(int64));
+	Datum	   *values = palloc(Max(n, 1) * sizeof(Datum));
+
+	counters_store(relids, rows, changes);
+	for (int i = 0; i < n; i++)
+		values[i] = ObjectIdGetDatum(relids[i]);
+	args[0] = make_array(OIDOID, 4, values, n);
+	for (int i = 0; i < n; i++)
+		values[i] = Int64GetDatum(rows[i]);
+	args[1] = make_array(INT8OID, 8, values, n);
+	for (int i = 0; i < n; i++)
+		values[i] = Int64GetDatum(changes[i]);
+	args[2] = make_array(INT8OID, 8, values, n);
+}
+
 void
-progress_store(const Progress *progress, WorkerSlot *slot)
+progress_store(const Progress *progress)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			argtypes[13] = {NAMEOID, INT8OID, OIDOID, PG_LSNOID, TIMESTAMPTZOID,
@@ -148,8 +160,7 @@ progress_store(const Progress *progress, WorkerSlot *slot)
 	Datum		args[13];
 	char		nulls[14] = "             ";
 	NameData	name;
-	Datum	   *values;
-	int			n = 0;
+	Datum	   *held_back;
 
 	SPI_connect();
 	if (plan == NULL)
@@ -181,31 +192,11 @@ progress_store(const Progress *progress, WorkerSlot *slot)
 	if (progress->commit_time == 0)
 		nulls[4] = 'n';
 
-	values = palloc(Max(progress->nheld_back, FRESHET_MAX_SINK_STATS) * sizeof(Datum));
+	held_back = palloc(Max(progress->nheld_back, 1) * sizeof(Datum));
 	for (int i = 0; i < progress->nheld_back; i++)
-		values[i] = TransactionIdGetDatum(progress->held_back[i]);
-	args[5] = make_array(XIDOID, 4, values, progress->nheld_back);
-
-	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
-	{
-		if (OidIsValid(slot->sinks[i].relid))
-			values[n++] = ObjectIdGetDatum(slot->sinks[i].relid);
-	}
-	args[6] = make_array(OIDOID, 4, values, n);
-	n = 0;
-	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
-	{
-		if (OidIsValid(slot->sinks[i].relid))
-			values[n++] = Int64GetDatum(slot->sinks[i].rows);
-	}
-	args[7] = make_array(INT8OID, 8, values, n);
-	n = 0;
-	for (int i = 0; i < FRESHET_MAX_SINK_STATS; i++)
-	{
-		if (OidIsValid(slot->sinks[i].relid))
-			values[n++] = Int64GetDatum(slot->sinks[i].changes);
-	}
-	args[8] = make_array(INT8OID, 8, values, n);
+		held_back[i] = TransactionIdGetDatum(progress->held_back[i]);
+	args[5] = make_array(XIDOID, 4, held_back, progress->nheld_back);
+	store_counters(&args[6]);
 	args[9] = Int64GetDatum((int64) GetWALInsertionTimeLine());
 	args[10] = LSNGetDatum(progress->confirmable);
 	args[11] = LSNGetDatum(progress->restart_lsn);

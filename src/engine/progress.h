@@ -33,14 +33,14 @@ typedef struct Progress
 
 /*
  * Read the row, in a transaction with an active snapshot; palloc'd.  The
- * counters of the sinks go to the worker's slot.  Not valid if there is none,
+ * counters of the sinks go to counters.c.  Not valid if there is none,
  * or if it came with a copy of another database or server, or from before this
  * server was promoted.
  */
-extern void progress_load(Progress *progress, WorkerSlot *slot);
+extern void progress_load(Progress *progress);
 
-/* Write it, with the counters of the worker's slot, in this transaction. */
-extern void progress_store(const Progress *progress, WorkerSlot *slot);
+/* Write it, with the counters of the sinks, in this transaction. */
+extern void progress_store(const Progress *progress);
 
 /*
  * Begin anew, durably: nothing is applied, and the slot of this name, which is

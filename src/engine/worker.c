@@ -62,6 +62,7 @@
 #include "catalog/sink.h"
 #include "decoder.h"
 #include "fill.h"
+#include "identities.h"
 #include "left_out.h"
 #include "log_slot.h"
 #include "progress.h"
@@ -166,7 +167,8 @@ give_up(void)
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (!OidIsValid(get_extension_oid("freshet", true)) || batch_lock_no_sink())
+	if (!OidIsValid(get_extension_oid("freshet", true)) ||
+		(batch_lock_no_sink() && !identities_noted()))
 	{
 		MyWorkerSlot->wanted = false;
 		freshet_object_name(MyDatabaseId, name);
@@ -397,6 +399,18 @@ log_has_grown(void)
 		GetXLogInsertRecPtr() - decoder_position() > (uint64) wal_segment_size;
 }
 
+/* When what could not be done is to be tried again; 0: there is nothing. */
+static TimestampTz
+next_retry(void)
+{
+	TimestampTz sinks = trouble_retry_at();
+	TimestampTz identities = identities_retry_at();
+
+	if (sinks == 0 || identities == 0)
+		return Max(sinks, identities);
+	return Min(sinks, identities);
+}
+
 static void
 wait_for_commit(void)
 {
@@ -405,7 +419,7 @@ wait_for_commit(void)
 	while (pg_atomic_read_u32(&MyWorkerSlot->wakeup) == 0 && !fill_needs_batch())
 	{
 		long		timeout = HOUSEKEEPING_MS;
-		TimestampTz retry_at = trouble_retry_at();
+		TimestampTz retry_at = next_retry();
 		bool		locked = left_out_any() || fill_awaits_lock();
 
 		if (locked)
@@ -455,6 +469,9 @@ run_and_wait(void)
 	check_wal_lag();
 	if (outcome.nothing_to_do)
 		give_up();
+	/* then there may be nothing left to stay for */
+	if (identities_settle())
+		pg_atomic_write_u32(&MyWorkerSlot->wakeup, 1);
 	if (outcome.behind)
 		return;
 	if (outcome.retry)

@@ -82,7 +82,7 @@ static void
 count_filling_rows(Oid sink, int rows)
 {
 	WorkerSlot *slot = slot_filled_for();
-	SinkStats  *stats = slot ? shmem_sink_stats(slot, sink, false) : NULL;
+	SinkStats  *stats = slot ? shmem_sink_stats(slot, sink) : NULL;
 
 	process_check_stop();
 	if (stats == NULL)
