@@ -350,6 +350,7 @@ read_verified_sink(const Attempt *attempt)
 
 	if (result == NULL)
 		(void) sink_get(sink->relid);	/* which raises the error */
+	sink_take_as_defined(result);
 	result->source_is_sink = sink->source_is_sink;
 	result->sources = sink->sources;
 	result->views = sink->views;
@@ -421,6 +422,8 @@ try_verify(Oid relid, Oid *obstacle, int64 *missing, int64 *unexpected)
 
 	check_owner(relid);
 	attempt.sink = sink_get(relid);
+	api_refuse_stage(attempt.sink);
+	sink_take_as_defined(attempt.sink);
 	check_live(attempt.sink);
 	if (slot == NULL)
 		ereport(ERROR,

@@ -29,6 +29,7 @@
 #include "maintain.h"
 #include "maintain/run.h"
 #include "partitions.h"
+#include "stage_states.h"
 
 static struct
 {
@@ -168,6 +169,8 @@ maintain_sink(Sink *sink, Batch *batch)
 	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)
 		return;
 
+	if (!stage_states_allow(sink, batch))
+		return;
 	if (!fill_is_under_way(sink) && left_out_of(sink, batch))
 		return;
 
