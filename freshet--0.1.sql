@@ -38,7 +38,10 @@ CREATE TABLE freshet.sink (
 	columns int2[] NOT NULL,
 	paused boolean NOT NULL DEFAULT false,
 	generation bigint NOT NULL DEFAULT 1,
-	created_at timestamptz NOT NULL DEFAULT now()
+	created_at timestamptz NOT NULL DEFAULT now(),
+	query regclass,
+	stage_of regclass,
+	reason text
 );
 COMMENT ON TABLE freshet.sink IS 'the sinks of this database; written by the functions of freshet';
 COMMENT ON COLUMN freshet.sink.relid IS 'the table that is kept equal to a query';
@@ -51,6 +54,9 @@ COMMENT ON COLUMN freshet.sink.columns IS 'attribute numbers of the columns that
 COMMENT ON COLUMN freshet.sink.paused IS 'is the sink left alone?';
 COMMENT ON COLUMN freshet.sink.generation IS 'raised to have the sink built anew';
 COMMENT ON COLUMN freshet.sink.created_at IS 'when the sink was made';
+COMMENT ON COLUMN freshet.sink.query IS 'what is left of the query over its stages, as a view in freshet_def; null if there are none';
+COMMENT ON COLUMN freshet.sink.stage_of IS 'the sink of which this is a stage; null for a sink';
+COMMENT ON COLUMN freshet.sink.reason IS 'what in the query asks for the stage, or for strategy refresh';
 
 CREATE TABLE freshet.sink_state (
 	relid oid PRIMARY KEY,
@@ -471,7 +477,8 @@ FROM freshet.sink s
 	LEFT JOIN freshet.worker_stats() w ON true
 	LEFT JOIN freshet.applied a
 		ON a.dboid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-	CROSS JOIN LATERAL freshet.maintenance(a.system_identifier, a.timeline) m;
+	CROSS JOIN LATERAL freshet.maintenance(a.system_identifier, a.timeline) m
+WHERE s.stage_of IS NULL;
 COMMENT ON VIEW freshet.status IS 'the sinks of this database and how they do';
 COMMENT ON COLUMN freshet.status.sink IS 'the sink';
 COMMENT ON COLUMN freshet.status.kind IS 'rollup, copy, bag (a copy of rows without a key), wide view, query or history';
@@ -485,8 +492,9 @@ COMMENT ON COLUMN freshet.status.applied_lsn IS 'the log is applied up to here';
 COMMENT ON COLUMN freshet.status.error IS 'why the sink failed; for its owner and pg_read_all_stats';
 COMMENT ON COLUMN freshet.status.hint IS 'what to do, if it is not maintained';
 
+-- Of a sink with stages, the stage that is being filled.
 CREATE VIEW freshet.progress AS
-SELECT s.relid AS sink,
+SELECT coalesce(s.stage_of, s.relid) AS sink,
 	x.phase,
 	x.rows_done,
 	x.rows_total,
@@ -564,7 +572,36 @@ COMMENT ON COLUMN freshet.worker.blocked_since IS 'since when';
 COMMENT ON COLUMN freshet.worker.last_error IS 'the error that ended the newest batch; null when one has been committed since; for pg_read_all_stats';
 COMMENT ON COLUMN freshet.worker.last_error_at IS 'when it was';
 
-GRANT SELECT ON freshet.status, freshet.progress, freshet.worker TO PUBLIC;
+-- The last stage of a sink is the sink.  The size of a table of states is its sink's.
+CREATE VIEW freshet.stage AS
+SELECT coalesce(s.stage_of, s.relid) AS sink,
+	s.relid AS stage,
+	s.strategy,
+	(SELECT string_agg(quote_ident(k.attname), ', ' ORDER BY k.attnum)
+	FROM pg_attribute k
+	WHERE k.attrelid = (SELECT min(i.indexrelid) FROM pg_index i
+		WHERE i.indrelid = s.relid AND i.indisunique AND i.indnullsnotdistinct)) AS key,
+	coalesce(x.rows, a.rows[array_position(a.relids, s.relid::oid)]) AS rows,
+	pg_total_relation_size(s.relid) +
+		coalesce((SELECT pg_total_relation_size(g.oid) FROM pg_class g
+			WHERE g.relname = 'groups_' || s.relid::oid AND g.relnamespace = n.oid), 0) AS bytes,
+	s.reason
+FROM freshet.sink s
+	JOIN pg_class c ON c.oid = s.relid
+	JOIN pg_namespace n ON n.nspname = 'freshet_stage'
+	LEFT JOIN freshet.sink_stats() x ON x.relid = s.relid::oid
+	LEFT JOIN freshet.applied a
+		ON a.dboid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
+COMMENT ON VIEW freshet.stage IS 'the stages of each sink, the last of which is the sink itself';
+COMMENT ON COLUMN freshet.stage.sink IS 'the sink';
+COMMENT ON COLUMN freshet.stage.stage IS 'a table that is maintained for it, or the sink';
+COMMENT ON COLUMN freshet.stage.strategy IS 'how the stage is maintained: delta, keyed or refresh';
+COMMENT ON COLUMN freshet.stage.key IS 'the columns that tell its rows apart; null if none do';
+COMMENT ON COLUMN freshet.stage.rows IS 'rows of the stage';
+COMMENT ON COLUMN freshet.stage.bytes IS 'its size on disk, with indexes and states';
+COMMENT ON COLUMN freshet.stage.reason IS 'what in the query asks for the stage, or for strategy refresh';
+
+GRANT SELECT ON freshet.status, freshet.progress, freshet.worker, freshet.stage TO PUBLIC;
 
 --
 -- The change stream

@@ -22,7 +22,7 @@ clean_environment
 TIMEOUT=${CHECK_TIMEOUT:-400}
 
 # Tests in which tables change under the worker.
-FLUSHED='setup|ddl|partitions|transactions|truncate|wide_truncate|chain|bag|joins|refresh'
+FLUSHED='setup|ddl|partitions|transactions|truncate|wide_truncate|chain|bag|joins|refresh|stages'
 work=
 run=
 passed=0

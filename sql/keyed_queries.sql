@@ -223,7 +223,7 @@ DELETE FROM kq_long WHERE v = 3;
 SELECT check_sink('kq_long_keys');
 -- a function that is replaced
 CREATE FUNCTION kq_f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 + 1; END';
-SELECT freshet.create_sink('kq_function', 'SELECT DISTINCT x, kq_f(x) AS f FROM kq_a');
+SELECT freshet.create_sink('kq_function', $$SELECT x, kq_f(x) AS f, string_agg(id::text, ',' ORDER BY id) AS ids FROM kq_a GROUP BY x$$);
 SELECT check_sink('kq_function');
 CREATE OR REPLACE FUNCTION kq_f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 + 2; END';
 SELECT freshet.wait('kq_function') \g /dev/null

@@ -8,7 +8,7 @@ SELECT freshet.create_sink('tr_key', 'SELECT 60 / x AS q, count(*) FROM tr_sourc
 SELECT freshet.create_sink('tr_arg', 'SELECT g, sum(60 / x) FROM tr_source GROUP BY g');
 SELECT freshet.create_sink('tr_copy', 'SELECT id, t::int AS n FROM tr_source');
 SELECT freshet.create_sink('tr_bag', 'SELECT 60 / x AS q FROM tr_source');
-SELECT freshet.create_sink('tr_refresh', 'SELECT DISTINCT 60 / x AS q FROM tr_source');
+SELECT freshet.create_sink('tr_refresh', 'SELECT DISTINCT 60 / x AS q FROM tr_source ORDER BY q LIMIT 1000');
 SELECT freshet.create_sink('tr_over', 'SELECT sum(count) FROM tr_key');
 CREATE VIEW tr_check AS SELECT relid AS sink, check_sink(relid) FROM freshet.sink WHERE relid::text LIKE 'tr\_%' ORDER BY relid;
 SELECT * FROM tr_check;

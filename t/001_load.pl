@@ -75,6 +75,12 @@ my %sinks = (
 	l_on_user => q{SELECT count AS orders, count(*) AS users, sum(total) AS total
 		FROM c_user GROUP BY count},
 	m_on_on => q{SELECT count(*) AS sizes, sum(orders * users) AS orders FROM l_on_user},
+	n_stages => q{SELECT n, count(*) AS users, max(total) AS high FROM (
+		SELECT user_id, count(*) AS n, sum(price) AS total FROM orders GROUP BY user_id HAVING sum(qty) > 0) x GROUP BY n},
+	o_distinct => q{SELECT state, count(DISTINCT user_id) AS users, count(*) AS count, avg(price) AS mean, max(at) AS last
+		FROM orders GROUP BY state},
+	p_twice => q{WITH t AS (SELECT kind, count(*) AS n, sum(v) AS v FROM events GROUP BY kind)
+		SELECT a.kind, b.n, a.v - b.v AS more FROM t a JOIN t b ON b.kind = a.kind + 1},
 );
 create_sinks($node, 'postgres', \%sinks);
 wait_for_freshet($node);

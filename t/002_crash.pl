@@ -47,6 +47,9 @@ my %sinks = (
 	d_copy => q{SELECT id, user_id, price FROM orders WHERE user_id % 3 = 0},
 	e_ledger => q{SELECT count(*) AS count, sum(amount) AS total FROM ledger},
 	f_scratch => q{SELECT k, count(*) AS count FROM scratch GROUP BY k},
+	h_stages => q{SELECT n, count(*) AS users, sum(total) AS total FROM (
+		SELECT user_id, count(*) AS n, count(DISTINCT at) AS times, sum(price) AS total FROM orders GROUP BY user_id) x
+		WHERE times > 1 GROUP BY n},
 	g_on_copy => q{SELECT user_id, count(*) AS count, sum(price) AS total FROM d_copy GROUP BY 1},
 );
 create_sinks($node, 'postgres', \%sinks);

@@ -29,6 +29,7 @@ my %sinks = (
 	b_copy => 'SELECT id, v FROM src WHERE k = 1',
 	c_on_copy => 'SELECT count(*) AS count, sum(v) AS total FROM b_copy',
 	d_joined => 'SELECT a.k, count(*) AS count, sum(b.v) AS total FROM src a JOIN src b ON b.k = a.k AND b.id = a.id + 10 GROUP BY a.k',
+	f_stages => 'SELECT n, count(*) AS count, sum(v) AS total FROM (SELECT k, count(DISTINCT v) AS n, sum(v) AS v FROM src GROUP BY k) x GROUP BY n',
 	e_outer => 'SELECT a.id, b.v FROM src a LEFT JOIN b_copy b ON b.id = a.id + 10 WHERE a.id < 50');
 create_sinks($node, 'postgres', \%sinks);
 wait_for_freshet($node);
@@ -252,8 +253,10 @@ is( $node->safe_psql('restored', 'SELECT count(*) FROM freshet.status'),
 is( $node->safe_psql('restored', q{SELECT string_agg(DISTINCT state, ', ') FROM freshet.status}),
 	'building', 'none is live');
 is( $node->safe_psql('restored', q{SELECT count(*) FROM pg_class
-		WHERE relnamespace = 'freshet_stage'::regnamespace AND relkind = 'r'}),
+		WHERE relnamespace = 'freshet_stage'::regnamespace AND relkind = 'r' AND relname LIKE 'groups%'}),
 	'0', 'the states of groups are not in a dump');
+is( $node->safe_psql('restored', q{SELECT count(*) FROM freshet.stage WHERE sink = 'f_stages'::regclass}),
+	'3', 'stages are');
 is( $node->safe_psql('restored', 'SELECT total = (SELECT sum(v) FROM src WHERE k = 1) FROM c_on_copy'),
 	't', 'their rows are there');
 ($ret, $out, $err) = $node->psql('restored', 'DELETE FROM a_groups');
@@ -269,6 +272,14 @@ is_deeply([ differing_sinks($node, 'restored', \%sinks) ], [], 'and live');
 is_deeply([ verify_all($node, 'restored') ], [], 'verify_sink() of restored sinks');
 is( $node->safe_psql('restored', q{SELECT count(*) FROM pg_indexes WHERE indexname = 'by_count'}),
 	'1', 'with their indexes');
+$node->safe_psql('restored', 'DROP TABLE f_stages');
+is( $node->safe_psql('restored', q{SELECT count(*) FROM freshet.stage WHERE stage <> sink}),
+	'0', 'stages are dropped with their sink');
+$node->safe_psql('postgres', 'CREATE DATABASE restored_too');
+$node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('restored_too'), $dump ], 'pg_restore once more');
+$node->safe_psql('restored_too', 'DROP TABLE f_stages');
+is( $node->safe_psql('restored_too', q{SELECT count(*) FROM freshet.sink WHERE stage_of IS NOT NULL}),
+	'0', 'and with one that was never rebuilt');
 is_exact('the original');
 
 # ---------------------------------------------------------------------------

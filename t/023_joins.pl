@@ -56,6 +56,10 @@ my %sinks = (
 	i_counts => q{SELECT customer, count(*) AS count FROM orders GROUP BY customer},
 	j_own => q{SELECT c.region, sum(n.count) AS orders, max(o.id) AS last FROM customers c
 		JOIN i_counts n ON n.customer = c.id JOIN orders o ON o.customer = c.id GROUP BY c.region},
+	l_stages => q{WITH n AS (SELECT o.customer, count(DISTINCT o.product) AS products, sum(o.qty * p.price) AS total
+			FROM orders o JOIN products p ON p.id = o.product GROUP BY 1)
+		SELECT c.region, count(*) AS count, sum(n.total) AS total, max(n.products) AS most
+		FROM customers c JOIN n ON n.customer = c.id GROUP BY c.region HAVING count(*) > 1},
 	k_over => q{SELECT r.product, count(*) AS count, sum(r.amount * g.count) AS total FROM b_rows r
 		JOIN a_groups g ON g.region = r.customer % 8 GROUP BY r.product},
 	# by key

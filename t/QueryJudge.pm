@@ -104,7 +104,8 @@ DECLARE
 BEGIN
 	PERFORM freshet.create_sink(sink, query);
 	INSERT INTO gen_query VALUES (sink, query, loose);
-	RETURN 'taken: ' || (SELECT s.strategy FROM freshet.status s WHERE s.sink = gen_create.sink::regclass);
+	RETURN 'taken: ' || (SELECT s.strategy FROM freshet.status s WHERE s.sink = gen_create.sink::regclass) ||
+		CASE WHEN EXISTS (SELECT FROM freshet.sink s WHERE s.stage_of = gen_create.sink::regclass) THEN ' over stages' ELSE '' END;
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
 	BEGIN

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * api.c
- *		The SQL functions on sinks that exist, and freshet.explain().
+ *		The SQL functions on sinks that exist.
  *
  * All run with the rights of the caller, who must own the sink.  What they
  * change is the sink's row in freshet.sink; the worker acts on it at its next
@@ -16,20 +16,9 @@
  */
 #include "base/freshet.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/dependency.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
-#include "catalog/pg_depend.h"
-#include "catalog/pg_operator.h"
-#include "catalog/pg_type.h"
-#include "commands/tablecmds.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -37,11 +26,7 @@
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #include "api.h"
@@ -49,17 +34,13 @@
 #include "base/fill_stop.h"
 #include "base/guc.h"
 #include "base/names.h"
+#include "belongings.h"
 #include "catalog/sink_catalog.h"
-#include "compile/analyze.h"
-#include "compile/source_check.h"
-#include "compile/strategy.h"
-#include "maintain/run.h"
 
 PG_FUNCTION_INFO_V1(freshet_drop_sink);
 PG_FUNCTION_INFO_V1(freshet_pause_sink);
 PG_FUNCTION_INFO_V1(freshet_resume_sink);
 PG_FUNCTION_INFO_V1(freshet_rebuild_sink);
-PG_FUNCTION_INFO_V1(freshet_explain);
 
 bool
 api_may_see_errors(Oid relid)
@@ -68,10 +49,23 @@ api_may_see_errors(Oid relid)
 		has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 }
 
+void
+api_refuse_stage(const Sink *sink)
+{
+	if (OidIsValid(sink->stage_of))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a stage of sink \"%s\"", get_rel_name(sink->relid),
+						get_rel_name(sink->stage_of)),
+				 errhint("Call the function for that sink.")));
+}
+
 /* The rights are checked before the lock is waited for, and after it. */
 Sink *
 api_open_sink(Oid relid, LOCKMODE lockmode)
 {
+	Sink	   *sink;
+
 	for (int i = 0; i < 2; i++)
 	{
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
@@ -83,7 +77,25 @@ api_open_sink(Oid relid, LOCKMODE lockmode)
 		if (i == 0)
 			LockRelationOid(relid, lockmode);
 	}
-	return sink_get(relid);
+	sink = sink_get(relid);
+	api_refuse_stage(sink);
+	return sink;
+}
+
+/* Change the row of a sink, and those of its stages. */
+static void
+update_sink(const Sink *sink, bool paused, bool new_generation)
+{
+	ListCell   *lc;
+
+	foreach(lc, sink->has_stages ? sink_catalog_stages(sink->relid) : NIL)
+	{
+		Oid			stage = ((Sink *) lfirst(lc))->relid;
+
+		LockRelationOid(stage, ShareUpdateExclusiveLock);
+		sink_catalog_update(stage, paused, new_generation);
+	}
+	sink_catalog_update(sink->relid, paused, new_generation);
 }
 
 /*
@@ -141,72 +153,6 @@ api_ask_for_worker(void)
 		ensure_origin();
 }
 
-/*
- * An internal dependency: DROP TABLE of the sink takes the view along, and
- * what would drop the view, as DROP TABLE source CASCADE, drops the sink.
- * A dump does not carry it, hence the look whether it is there.
- */
-void
-api_tie_definition(Oid relid, Oid viewid)
-{
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		tied = false;
-	ObjectAddress table;
-	ObjectAddress view;
-
-	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(viewid));
-	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_depend dep = (Form_pg_depend) GETSTRUCT(tuple);
-
-		if (dep->deptype == DEPENDENCY_INTERNAL && dep->refclassid == RelationRelationId &&
-			dep->refobjid == relid)
-			tied = true;
-	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
-	if (tied)
-		return;
-
-	ObjectAddressSet(table, RelationRelationId, relid);
-	ObjectAddressSet(view, RelationRelationId, viewid);
-	recordDependencyOn(&view, &table, DEPENDENCY_INTERNAL);
-	CommandCounterIncrement();
-}
-
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-/* It goes with its table, as an index or a sequence does: no rights are asked for. */
-void
-api_give_definition(Oid relid, Oid viewid)
-{
-	Oid			owner = owner_of(relid);
-	Oid			view_owner = owner_of(viewid);
-
-	if (owner == view_owner || !OidIsValid(owner) || !OidIsValid(view_owner))
-		return;
-	ATExecChangeOwner(viewid, owner, true, AccessExclusiveLock);
-	CommandCounterIncrement();
-}
-
 static void
 check_may_change(const char *function)
 {
@@ -251,7 +197,7 @@ freshet_drop_sink(PG_FUNCTION_ARGS)
 
 	names_run(psprintf("DROP TABLE %s%s", names_relation(relid), cascade ? " CASCADE" : ""));
 	(void) sink_catalog_delete(relid);
-	run_drop_leavings(relid);
+	belongings_drop(relid);
 	PG_RETURN_VOID();
 }
 
@@ -265,7 +211,7 @@ freshet_pause_sink(PG_FUNCTION_ARGS)
 	check_may_change("freshet.pause_sink()");
 	sink = api_open_sink(relid, ShareUpdateExclusiveLock);
 	if (!sink->paused)
-		sink_catalog_update(relid, true, false);
+		update_sink(sink, true, false);
 	PG_RETURN_VOID();
 }
 
@@ -285,7 +231,7 @@ freshet_resume_sink(PG_FUNCTION_ARGS)
 	sink = api_open_sink(relid, ShareUpdateExclusiveLock);
 	if (sink->paused)
 	{
-		sink_catalog_update(relid, false, true);
+		update_sink(sink, false, true);
 		api_ensure_origin();
 	}
 	PG_RETURN_VOID();
@@ -304,99 +250,8 @@ freshet_rebuild_sink(PG_FUNCTION_ARGS)
 
 	check_may_change("freshet.rebuild_sink()");
 	sink = api_open_sink(relid, ShareUpdateExclusiveLock);
-	api_tie_definition(relid, sink->viewid);
-	api_give_definition(relid, sink->viewid);
-	sink_catalog_update(relid, false, true);
+	belongings_tie(sink);
+	update_sink(sink, false, true);
 	api_ensure_origin();
 	PG_RETURN_VOID();
-}
-
-/*
- * What stands between the query and a sink of the current user, as a list of
- * char *.  Errors become lines; a subtransaction cleans up after them.
- */
-static List *
-find_obstacles(const Query *query)
-{
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	SinkPlan   *volatile plan = NULL;
-	List	   *volatile result = NIL;
-	List	   *insufficient = NIL;
-	SinkSandbox sandbox;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	PG_TRY();
-	{
-		StrategyChoice choice;
-
-		sink_enter_analysis_sandbox(&sandbox);
-		strategy_choose(query, &choice);
-		sink_leave_sandbox(&sandbox);
-		plan = choice.plan;
-		source_check_all(plan, GetUserId());
-		if (!source_identities_suffice(plan, &insufficient))
-		{
-			ListCell   *lc;
-
-			foreach(lc, insufficient)
-			{
-				Oid			relid = lfirst_oid(lc);
-
-				result = lappend(result, psprintf(freshet_owns_relation(relid, GetUserId()) ?
-												  "create_sink will run ALTER TABLE %s REPLICA "
-												  "IDENTITY FULL" :
-												  "the owner has to run ALTER TABLE %s REPLICA "
-												  "IDENTITY FULL first",
-												  names_relation(relid)));
-			}
-		}
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(oldcontext);
-		edata = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			ReThrowError(edata);
-		/* a refused query: the explanation says so already */
-		if (plan != NULL)
-			result = lappend(result, psprintf("create_sink would fail: %s", edata->message));
-	}
-	PG_END_TRY();
-
-	MemoryContextSwitchTo(oldcontext);
-	CurrentResourceOwner = oldowner;
-	return result;
-}
-
-/* explain(query text) */
-Datum
-freshet_explain(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Query	   *query = analyze_query_text(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	List	   *lines;
-	SinkSandbox sandbox;
-	ListCell   *lc;
-
-	sink_enter_analysis_sandbox(&sandbox);
-	lines = analyze_explain(query);
-	sink_leave_sandbox(&sandbox);
-	lines = list_concat(lines, find_obstacles(query));
-
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	foreach(lc, lines)
-	{
-		Datum		value = CStringGetTextDatum((char *) lfirst(lc));
-		bool		isnull = false;
-
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &isnull);
-	}
-	return (Datum) 0;
 }

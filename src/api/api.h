@@ -20,6 +20,9 @@
  * current user does not own it. */
 extern Sink *api_open_sink(Oid relid, LOCKMODE lockmode);
 
+/* An error if it is a stage: that is its sink's. */
+extern void api_refuse_stage(const Sink *sink);
+
 /* May the current user read the sink's error messages? */
 extern bool api_may_see_errors(Oid relid);
 
@@ -28,12 +31,6 @@ extern void api_ensure_origin(void);
 
 /* The same, if there is none, and no error if there is no place for it. */
 extern void api_ask_for_worker(void);
-
-/* Have DROP TABLE of the sink take the definition along, and the other way. */
-extern void api_tie_definition(Oid relid, Oid viewid);
-
-/* Have the definition belong to the sink's owner. */
-extern void api_give_definition(Oid relid, Oid viewid);
 
 /* Microseconds from now on at which an interval given by a user ends. */
 extern TimestampTz api_deadline(const Interval *timeout);

@@ -95,6 +95,7 @@ freshet_create_wide_view(PG_FUNCTION_ARGS)
 	WideNode   *root;
 	Query	   *query;
 	SinkPlan   *plan;
+	StrategyChoice choice = {0};
 	SinkSandbox sandbox;
 	bool		with_data = PG_ARGISNULL(3) || PG_GETARG_BOOL(3);
 	bool		create_indexes = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
@@ -106,11 +107,13 @@ freshet_create_wide_view(PG_FUNCTION_ARGS)
 	check_root(root);
 	query = wide_view_query(root);
 	sink_enter_analysis_sandbox(&sandbox);
+	source_check_stages(query);
 	plan = analyze_wide_view(query);
 	sink_leave_sandbox(&sandbox);
 	source_check_all(plan, GetUserId());
 	sink_table_ensure_identity(plan);
 	index_advice(plan, create_indexes);
 
-	PG_RETURN_OID(sink_table_create(rv, plan, query, with_data));
+	choice.plan = plan;
+	PG_RETURN_OID(sink_table_create(rv, &choice, query, NULL, with_data));
 }

@@ -21,11 +21,10 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "api.h"
 #include "base/names.h"
+#include "belongings.h"
 #include "catalog/sink_catalog.h"
 #include "catalog/source_identity.h"
-#include "maintain/run.h"
 
 PG_FUNCTION_INFO_V1(freshet_refuse_write);
 PG_FUNCTION_INFO_V1(freshet_on_sql_drop);
@@ -105,7 +104,7 @@ freshet_on_sql_drop(PG_FUNCTION_ARGS)
 		if (!is_among_results(lfirst_oid(lc)))
 			continue;
 		(void) sink_catalog_delete(lfirst_oid(lc));
-		run_drop_leavings(lfirst_oid(lc));
+		belongings_drop(lfirst_oid(lc));
 	}
 	SPI_finish();
 
@@ -186,7 +185,7 @@ definitions_follow_owners(void)
 		Sink	   *sink = lfirst(lc);
 
 		if (is_among_results(sink->relid))
-			api_give_definition(sink->relid, sink->viewid);
+			belongings_tie(sink);
 	}
 	SPI_finish();
 }

@@ -54,14 +54,14 @@
 #include "utils/relcache.h"
 #include "utils/typcache.h"
 
+#include "api.h"
 #include "base/fill_stop.h"
+#include "belongings.h"
 #include "catalog/sink_catalog.h"
 #include "catalog/sink_guard.h"
 #include "catalog/source_identity.h"
 #include "compile/definition.h"
 #include "identity_ddl.h"
-#include "maintain/run.h"
-#include "api.h"
 #include "sink_ddl.h"
 
 #define MAX_TOUCHED		64
@@ -145,9 +145,9 @@ check_new_definition(const Sink *sink)
 	Relation	view;
 	bool		same;
 
-	if (sink->built_definition == 0 || !is_touched(sink->viewid))
+	if (sink->built_definition == 0 || !is_touched(sink->definition_view))
 		return;
-	view = open_touched(sink->viewid, false);
+	view = open_touched(sink->definition_view, false);
 	if (view == NULL)
 		return;
 	same = sink_guard_is_query_of(sink, sink->built_definition);
@@ -170,11 +170,11 @@ check_sinks(List *sinks, bool unlocked)
 		Sink	   *sink = lfirst(lc);
 		Relation	rel;
 
-		if (!unlocked && !is_touched(sink->relid) && !is_touched(sink->viewid))
+		if (!unlocked && !is_touched(sink->relid) && !is_touched(sink->definition_view))
 			continue;
 		if (is_guarded(sink))
 			check_new_definition(sink);
-		rel = open_touched(sink->relid, unlocked || is_touched(sink->viewid));
+		rel = open_touched(sink->relid, unlocked || is_touched(sink->definition_view));
 		if (rel == NULL)
 			continue;
 		sink_guard_check_others(rel);
@@ -250,7 +250,7 @@ values_walker(Node *node, Oid *typid)
 static bool
 has_values_of(const Sink *sink, Oid typid)
 {
-	Query	   *query = definition_query(sink->viewid);
+	Query	   *query = definition_query(sink->definition_view);
 	List	   *views = NIL;
 	ListCell   *lc;
 
@@ -342,7 +342,7 @@ look_at_sinks(Node *command)
 		return;
 
 	foreach(lc, dropped)
-		run_drop_leavings(lfirst_oid(lc));
+		belongings_drop(lfirst_oid(lc));
 	/* there may be no worker: a restored sink that was never rebuilt */
 	if (dropped != NIL && source_identity_list() != NIL)
 		api_ask_for_worker();

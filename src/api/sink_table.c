@@ -47,13 +47,14 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/regproc.h"
+#include "utils/rel.h"
 #include "utils/varlena.h"
 
 #include "api.h"
 #include "base/names.h"
 #include "base/shmem.h"
+#include "belongings.h"
 #include "catalog/sink_catalog.h"
 #include "catalog/source_identity.h"
 #include "compile/analyze.h"
@@ -151,8 +152,8 @@ sink_table_ensure_identity(const SinkPlan *plan)
 	}
 }
 
-static Oid
-make_table(RangeVar *rv, const SinkPlan *plan)
+Oid
+sink_table_make(RangeVar *rv, const SinkPlan *plan, Oid owner)
 {
 	CreateStmt *create = makeNode(CreateStmt);
 	ObjectAddress address;
@@ -172,15 +173,15 @@ make_table(RangeVar *rv, const SinkPlan *plan)
 	/* the worker counts on what heap tables do */
 	create->accessMethod = pstrdup("heap");
 
-	address = DefineRelation(create, RELKIND_RELATION, InvalidOid, NULL, NULL);
+	address = DefineRelation(create, RELKIND_RELATION, owner, NULL, NULL);
 	CommandCounterIncrement();
 	NewRelationCreateToastTable(address.objectId, (Datum) 0);
 	return address.objectId;
 }
 
 /* By which the copies of a row are found; see row_hash.c. */
-static void
-make_hash_index(const char *name, const SinkPlan *plan)
+static char *
+hash_index_command(const char *name, const SinkPlan *plan)
 {
 	StringInfoData sql;
 
@@ -190,7 +191,27 @@ make_hash_index(const char *name, const SinkPlan *plan)
 		appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "",
 						 quote_identifier(plan->columns[i].name));
 	appendStringInfoString(&sql, "))");
-	names_run(sql.data);
+	return sql.data;
+}
+
+char *
+sink_table_index_command(Oid relid, const SinkPlan *plan)
+{
+	char	   *name = names_relation(relid);
+	StringInfoData sql;
+
+	if (plan->shape == SHAPE_BAG)
+		return hash_index_command(name, plan);
+	if (plan->nkeys == 0 || !plan_shows_keys(plan))
+		return NULL;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE UNIQUE INDEX ON %s (", name);
+	for (int i = 0; i < plan->nkeys; i++)
+		appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(plan->columns[plan->keys[i].column].name));
+	appendStringInfoString(&sql, ") NULLS NOT DISTINCT");
+	return sql.data;
 }
 
 /*
@@ -224,24 +245,13 @@ make_lookup_index(const char *name, const SinkPlan *plan)
 static void
 make_sink_key(Oid relid, const SinkPlan *plan)
 {
-	char	   *name = names_relation(relid);
-	StringInfoData sql;
+	char	   *index = sink_table_index_command(relid, plan);
 
-	names_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
-	if (plan->shape == SHAPE_BAG)
-		make_hash_index(name, plan);
+	names_run(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", names_relation(relid)));
 	if (plan->shape == SHAPE_KEYED_QUERY)
-		make_lookup_index(name, plan);
-	if (plan->nkeys == 0 || !plan_shows_keys(plan))
-		return;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE UNIQUE INDEX ON %s (", name);
-	for (int i = 0; i < plan->nkeys; i++)
-		appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "",
-						 quote_identifier(plan->columns[plan->keys[i].column].name));
-	appendStringInfoString(&sql, ") NULLS NOT DISTINCT");
-	names_run(sql.data);
+		make_lookup_index(names_relation(relid), plan);
+	if (index != NULL)
+		names_run(index);
 }
 
 static List *
@@ -270,8 +280,8 @@ view_columns(const Query *query)
 }
 
 /* The view, made by the bootstrap superuser, owned by the current user. */
-static Oid
-make_definition(Oid relid, Query *query)
+Oid
+sink_table_make_definition(Oid relid, Query *query, const char *label)
 {
 	CreateStmt *create = makeNode(CreateStmt);
 	Oid			userid;
@@ -280,7 +290,7 @@ make_definition(Oid relid, Query *query)
 
 	create->relation = makeRangeVar(pstrdup(FRESHET_DEF_SCHEMA),
 									makeObjectName(get_rel_name(relid), psprintf("%u", relid),
-												   NULL),
+												   label),
 									-1);
 	create->tableElts = view_columns(query);
 	create->oncommit = ONCOMMIT_NOOP;
@@ -316,23 +326,28 @@ record_settings(Sink *sink)
 	}
 }
 
-static void
-record_sink(Oid relid, Oid viewid, const SinkPlan *plan, bool with_data)
+void
+sink_table_record(Sink *sink, const SinkPlan *plan, bool with_data)
 {
-	Sink		sink = {0};
-
-	sink.relid = relid;
-	sink.viewid = viewid;
-	sink.strategy = plan_strategy(plan);
-	sink.kind = unconstify(char *, plan_kind(plan));
-	sink.paused = !with_data;
-	sink.generation = 1;
-	sink.ncolumns = plan->ncolumns;
-	sink.columns = palloc(plan->ncolumns * sizeof(AttrNumber));
+	sink->strategy = plan_strategy(plan);
+	sink->kind = unconstify(char *, plan_kind(plan));
+	sink->paused = !with_data;
+	sink->generation = 1;
+	sink->ncolumns = plan->ncolumns;
+	sink->columns = palloc(plan->ncolumns * sizeof(AttrNumber));
 	for (int i = 0; i < plan->ncolumns; i++)
-		sink.columns[i] = get_attnum(relid, plan->columns[i].name);
-	record_settings(&sink);
-	sink_catalog_insert(&sink);
+		sink->columns[i] = get_attnum(sink->relid, plan->columns[i].name);
+	record_settings(sink);
+	sink_catalog_insert(sink);
+}
+
+char *
+sink_table_trigger_command(Oid relid)
+{
+	return psprintf("CREATE TRIGGER " FRESHET_SINK_TRIGGER " "
+					"BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
+					"FOR EACH STATEMENT EXECUTE FUNCTION freshet.refuse_write()",
+					names_relation(relid));
 }
 
 /*
@@ -344,9 +359,7 @@ refuse_writes(Oid relid)
 {
 	char	   *name = names_relation(relid);
 
-	names_run(psprintf("CREATE TRIGGER " FRESHET_SINK_TRIGGER " "
-					   "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
-					   "FOR EACH STATEMENT EXECUTE FUNCTION freshet.refuse_write()", name));
+	names_run(sink_table_trigger_command(relid));
 	/* also under session_replication_role = replica */
 	names_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " FRESHET_SINK_TRIGGER, name));
 }
@@ -356,8 +369,8 @@ refuse_writes(Oid relid)
  * trigger, without which the sink is none, depends on them: DROP INDEX is refused
  * by PostgreSQL itself, and REINDEX CONCURRENTLY takes the dependency along.
  */
-static void
-keep_indexes(Oid relid)
+void
+sink_table_keep_indexes(Oid relid)
 {
 	Relation	rel = table_open(relid, NoLock);
 	ObjectAddress trigger;
@@ -388,19 +401,27 @@ refuse_sinks_as_partitions(const SinkPlan *plan)
 }
 
 Oid
-sink_table_create(RangeVar *rv, const SinkPlan *plan, Query *query, bool with_data)
+sink_table_create(RangeVar *rv, const StrategyChoice *choice, Query *query,
+				  Query *last, bool with_data)
 {
-	Oid			relid;
-	Oid			viewid;
+	const SinkPlan *plan = choice->plan;
+	Sink		sink = {0};
 
 	refuse_sinks_as_partitions(plan);
-	relid = make_table(rv, plan);
-	make_sink_key(relid, plan);
-	viewid = make_definition(relid, query);
-	api_tie_definition(relid, viewid);
-	refuse_writes(relid);
-	keep_indexes(relid);
-	record_sink(relid, viewid, plan, with_data);
+	sink.relid = sink_table_make(rv, plan, InvalidOid);
+	make_sink_key(sink.relid, plan);
+	sink.definition_view = sink_table_make_definition(sink.relid, query, NULL);
+	belongings_tie_view(sink.relid, sink.definition_view);
+	sink.viewid = sink.definition_view;
+	if (last != NULL)
+	{
+		sink.viewid = sink_table_make_definition(sink.relid, last, "stages");
+		belongings_tie_view(sink.relid, sink.viewid);
+	}
+	sink.reason = plan_strategy(plan) == STRATEGY_DELTA ? NULL : choice->reason;
+	refuse_writes(sink.relid);
+	sink_table_keep_indexes(sink.relid);
+	sink_table_record(&sink, plan, with_data);
 	api_ensure_origin();
-	return relid;
+	return sink.relid;
 }

@@ -395,6 +395,7 @@ read_verified_sink(const Attempt *attempt)
 
 	if (result == NULL)
 		(void) sink_get(sink->relid);	/* which raises the error */
+	sink_take_as_defined(result);
 	result->source_is_sink = sink->source_is_sink;
 	result->sources = sink->sources;
 	result->views = sink->views;
@@ -467,6 +468,8 @@ try_verify(Oid relid, Patience *patience, Oid *obstacle, int64 *missing, int64 *
 	check_owner(relid);
 	attempt.patience = patience;
 	attempt.sink = sink_get(relid);
+	api_refuse_stage(attempt.sink);
+	sink_take_as_defined(attempt.sink);
 	check_live(attempt.sink);
 	if (slot == NULL)
 		ereport(ERROR,

@@ -143,6 +143,30 @@
 #define freshet_selected_columns(query, rte)	((rte)->selectedCols)
 #endif
 
+/* The same, to be set for an entry that is new to the query or reads something else. */
+#if PG_VERSION_NUM >= 160000
+#define freshet_set_selected_columns(query, rte, columns) \
+	do { \
+		RTEPermissionInfo *perminfo_ = (rte)->perminfoindex == 0 ? \
+			addRTEPermissionInfo(&(query)->rteperminfos, rte) : \
+			list_nth_node(RTEPermissionInfo, (query)->rteperminfos, (rte)->perminfoindex - 1); \
+		perminfo_->relid = (rte)->relid; \
+		perminfo_->inh = (rte)->inh; \
+		perminfo_->requiredPerms = ACL_SELECT; \
+		perminfo_->selectedCols = (columns); \
+	} while (0)
+#define freshet_set_entry_relid(query, rte, oid) \
+	do { \
+		(rte)->relid = (oid); \
+		list_nth_node(RTEPermissionInfo, (query)->rteperminfos, \
+					  (rte)->perminfoindex - 1)->relid = (oid); \
+	} while (0)
+#else
+#define freshet_set_selected_columns(query, rte, columns) \
+	((rte)->requiredPerms = ACL_SELECT, (rte)->selectedCols = (columns))
+#define freshet_set_entry_relid(query, rte, oid)	((rte)->relid = (oid))
+#endif
+
 /* 17: a message can be flushed at once */
 #if PG_VERSION_NUM >= 170000
 #define freshet_log_message(prefix, data, len) \

@@ -36,7 +36,11 @@ typedef struct Sink
 {
 	/* from freshet.sink: written by users through the API */
 	Oid			relid;			/* the sink's table */
-	Oid			viewid;			/* its definition in freshet_def */
+	Oid			definition_view;	/* its definition in freshet_def */
+	Oid			viewid;			/* the query that it is maintained by: the same view,
+								 * unless that was taken apart into stages */
+	Oid			stage_of;		/* the sink of which it is a stage, or InvalidOid */
+	char	   *reason;			/* why the strategy, or the stage; or NULL */
 	SinkStrategy strategy;
 	bool		paused;
 	int64		generation;		/* raised by rebuild_sink */
@@ -55,11 +59,12 @@ typedef struct Sink
 	MemoryContext context;
 	bool		planned;		/* plan and what follows are filled in */
 	SinkPlan   *plan;
-	int64		definition;		/* hash of the query, see sink_guard.h */
+	int64		definition;		/* hash of the queries, see sink_guard.h */
 	Oid			owner;			/* of the table: all of the sink runs as it */
 	void	   *run_cache;		/* of the strategy that maintains it, in "context" */
 	bool		run_anew;		/* refresh: not run since the plan was made */
 	bool		source_is_sink;
+	bool		has_stages;		/* it was taken apart into stages */
 	bool		has_dependants; /* another sink has this one as source */
 	int			level;			/* 0: source is a table; n: a sink of level n-1 */
 
@@ -150,5 +155,11 @@ extern List *sink_clean_states(void);
 /* For SQL functions: a Sink in the current memory context, an error if relid
  * is not a sink. */
 extern Sink *sink_get(Oid relid);
+
+/*
+ * Have its plan and what it reads be those of its definition, as one that is run
+ * whole, though it is maintained by stages: to verify it.
+ */
+extern void sink_take_as_defined(Sink *sink);
 
 #endif							/* FRESHET_SINK_H */

@@ -154,7 +154,8 @@ complete_sink(Sink *sink)
 	Query	   *query;
 
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(sink->relid)) ||
-		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(sink->viewid)))
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(sink->viewid)) ||
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(sink->definition_view)))
 		return false;
 
 	oldcontext = MemoryContextSwitchTo(sink->context);
@@ -237,6 +238,7 @@ watch_relations(void)
 
 		relids = lappend_oid(relids, sink->relid);
 		relids = lappend_oid(relids, sink->viewid);
+		relids = lappend_oid(relids, sink->definition_view);
 		relids = list_concat(relids, sink->sources);
 		relids = list_concat(relids, sink->views);
 		relids = list_concat(relids, sink->leaves);
@@ -336,6 +338,30 @@ sink_list_last(void)
 	return cached_sinks;
 }
 
+/* Of one that does not come from the list. */
+static void
+find_sources_that_are_sinks(Sink *sink)
+{
+	ListCell   *lc;
+
+	sink->source_is_sink = false;
+	foreach(lc, sink->sources)
+		sink->source_is_sink |= sink_catalog_read(lfirst_oid(lc), NULL) != NULL;
+}
+
+void
+sink_take_as_defined(Sink *sink)
+{
+	if (!sink->has_stages)
+		return;
+	sink->viewid = sink->definition_view;
+	sink->strategy = STRATEGY_REFRESH;
+	sink->kind = "query";
+	sink->sources = sink->views = NIL;
+	(void) complete_sink(sink);
+	find_sources_that_are_sinks(sink);
+}
+
 Sink *
 sink_get(Oid relid)
 {
@@ -344,13 +370,7 @@ sink_get(Oid relid)
 
 	if (sink != NULL && complete_sink(sink))
 	{
-		ListCell   *lc;
-
-		foreach(lc, sink->sources)
-		{
-			if (sink_catalog_read(lfirst_oid(lc), NULL) != NULL)
-				sink->source_is_sink = true;
-		}
+		find_sources_that_are_sinks(sink);
 		return sink;
 	}
 
@@ -453,7 +473,8 @@ make_plan(const Sink *sink, const Query *query)
 static void
 check_definition_owner(const Sink *sink)
 {
-	if (relation_owner(sink->viewid) != sink->owner)
+	if (relation_owner(sink->viewid) != sink->owner ||
+		relation_owner(sink->definition_view) != sink->owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the definition of sink \"%s\" does not belong to the sink's owner",

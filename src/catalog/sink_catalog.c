@@ -61,7 +61,10 @@ enum
 	ANUM_SINK_PAUSED,
 	ANUM_SINK_GENERATION,
 	ANUM_SINK_CREATED_AT,
-	NATTS_SINK = ANUM_SINK_CREATED_AT
+	ANUM_SINK_QUERY,
+	ANUM_SINK_STAGE_OF,
+	ANUM_SINK_REASON,
+	NATTS_SINK = ANUM_SINK_REASON
 };
 
 enum
@@ -221,15 +224,34 @@ read_columns(Sink *sink, Datum array)
 		sink->columns[i] = DatumGetInt16(elems[i]);
 }
 
+/* InvalidOid for null. */
+static Oid
+optional_oid(HeapTuple tuple, int attnum, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
 /* In the current memory context. */
 static Sink *
 make_sink(HeapTuple tuple, TupleDesc desc)
 {
 	Sink	   *sink = palloc0(sizeof(Sink));
+	Datum		reason;
+	bool		isnull;
 
 	sink->context = CurrentMemoryContext;
 	sink->relid = tuple_relid(tuple, desc);
-	sink->viewid = DatumGetObjectId(required(tuple, ANUM_SINK_DEFINITION, desc));
+	sink->definition_view = DatumGetObjectId(required(tuple, ANUM_SINK_DEFINITION, desc));
+	sink->viewid = optional_oid(tuple, ANUM_SINK_QUERY, desc);
+	if (!OidIsValid(sink->viewid))
+		sink->viewid = sink->definition_view;
+	sink->has_stages = sink->viewid != sink->definition_view;
+	sink->stage_of = optional_oid(tuple, ANUM_SINK_STAGE_OF, desc);
+	reason = heap_getattr(tuple, ANUM_SINK_REASON, desc, &isnull);
+	sink->reason = isnull ? NULL : TextDatumGetCString(reason);
 	sink->kind = TextDatumGetCString(required(tuple, ANUM_SINK_KIND, desc));
 	sink->strategy = find_name(strategy_names, lengthof(strategy_names),
 							   required(tuple, ANUM_SINK_STRATEGY, desc), "strategy");
@@ -375,6 +397,31 @@ sink_catalog_read(Oid relid, Snapshot snapshot)
 	return sink;
 }
 
+List *
+sink_catalog_stages(Oid relid)
+{
+	Relation	rel = sink_catalog_open("sink", NATTS_SINK, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	List	   *relids = NIL;
+	List	   *result = NIL;
+	HeapTuple	tuple;
+	ListCell   *lc;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (optional_oid(tuple, ANUM_SINK_STAGE_OF, RelationGetDescr(rel)) == relid)
+			relids = lappend_oid(relids, tuple_relid(tuple, RelationGetDescr(rel)));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	/* they are made one after the other */
+	list_sort(relids, list_oid_cmp);
+	foreach(lc, relids)
+		result = lappend(result, sink_catalog_read(lfirst_oid(lc), NULL));
+	return result;
+}
+
 bool
 sink_catalog_any(void)
 {
@@ -416,6 +463,7 @@ sink_catalog_made_here(void)
 	while (!OidIsValid(result) && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		if (is_written_here(tuple) &&
+			!OidIsValid(optional_oid(tuple, ANUM_SINK_STAGE_OF, desc)) &&
 			DatumGetTimestampTz(required(tuple, ANUM_SINK_CREATED_AT, desc)) ==
 			GetCurrentTransactionStartTimestamp())
 			result = tuple_relid(tuple, desc);
@@ -523,11 +571,18 @@ void
 sink_catalog_insert(const Sink *sink)
 {
 	Relation	rel = sink_catalog_open("sink", NATTS_SINK, RowExclusiveLock);
-	Datum		values[NATTS_SINK];
+	Datum		values[NATTS_SINK] = {0};
 	bool		nulls[NATTS_SINK] = {0};
 
 	values[ANUM_SINK_RELID - 1] = ObjectIdGetDatum(sink->relid);
-	values[ANUM_SINK_DEFINITION - 1] = ObjectIdGetDatum(sink->viewid);
+	values[ANUM_SINK_DEFINITION - 1] = ObjectIdGetDatum(sink->definition_view);
+	values[ANUM_SINK_QUERY - 1] = ObjectIdGetDatum(sink->viewid);
+	nulls[ANUM_SINK_QUERY - 1] = sink->viewid == sink->definition_view;
+	values[ANUM_SINK_STAGE_OF - 1] = ObjectIdGetDatum(sink->stage_of);
+	nulls[ANUM_SINK_STAGE_OF - 1] = !OidIsValid(sink->stage_of);
+	nulls[ANUM_SINK_REASON - 1] = sink->reason == NULL;
+	if (sink->reason != NULL)
+		values[ANUM_SINK_REASON - 1] = CStringGetTextDatum(sink->reason);
 	values[ANUM_SINK_KIND - 1] = CStringGetTextDatum(sink->kind);
 	values[ANUM_SINK_STRATEGY - 1] = CStringGetTextDatum(strategy_names[sink->strategy]);
 	values[ANUM_SINK_REFRESH_EVERY - 1] = (Datum) 0;

@@ -29,6 +29,9 @@ extern List *sink_catalog_read_all(Snapshot snapshot, MemoryContext parent, bool
  * NULL snapshot stands for the newest. */
 extern Sink *sink_catalog_read(Oid relid, Snapshot snapshot);
 
+/* The stages of a sink, as by sink_catalog_read(), in the order in which they were made. */
+extern List *sink_catalog_stages(Oid relid);
+
 /* Is there any sink in this database? */
 extern bool sink_catalog_any(void);
 

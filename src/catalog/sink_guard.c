@@ -225,7 +225,7 @@ guard_columns(const Sink *sink, Relation rel)
 static void
 check_definition(const Sink *sink, Relation rel)
 {
-	Query	   *query = definition_query(sink->viewid);
+	Query	   *query = definition_query(sink->definition_view);
 	AttrNumber	attno = 0;
 	ListCell   *lc;
 	bool		good = true;
@@ -240,7 +240,7 @@ check_definition(const Sink *sink, Relation rel)
 
 		if (tle->resjunk)
 			continue;
-		name = get_attname(sink->viewid, ++attno, true);
+		name = get_attname(sink->definition_view, ++attno, true);
 		good &= name != NULL && strcmp(name, tle->resname) == 0;
 	}
 	if (!good)
@@ -325,11 +325,13 @@ sink_guard_definition_hash(const Sink *sink)
 		foreach(lc, sink->plan->functions)
 			views = hash_combine((uint32) views, function_hash(lfirst_oid(lc)));
 	}
-	return (int64) (views << 32 | view_hash(sink->viewid));
+	if (sink->viewid != sink->definition_view)
+		views = hash_combine((uint32) views, view_hash(sink->viewid));
+	return (int64) (views << 32 | view_hash(sink->definition_view));
 }
 
 bool
 sink_guard_is_query_of(const Sink *sink, int64 hash)
 {
-	return (uint32) hash == view_hash(sink->viewid);
+	return (uint32) hash == view_hash(sink->definition_view);
 }

@@ -25,9 +25,10 @@ extern void sink_guard_check(const Sink *sink, Relation rel);
 extern void sink_guard_check_others(Relation rel);
 
 /*
- * A hash of the sink's query, never 0: in its lower half of the definition, in its
- * upper one of the views that it reads, and of the functions that it calls if it is
- * recomputed by key.  Of a sink whose plan has just been made.
+ * A hash of the sink's queries, never 0: in its lower half of the definition, in its
+ * upper one of the query that it is maintained by, if that is another one, of the views
+ * that it reads, and of the functions that it calls if it is recomputed by key.  Of a
+ * sink whose plan has just been made.
  */
 extern int64 sink_guard_definition_hash(const Sink *sink);
 /* Is its definition, whatever the views in it say, the one that the hash was made of? */

@@ -613,14 +613,17 @@ analyze_output_column(SinkPlan *plan, TargetEntry *tle, Expr *expr)
 void
 analyze_query(AnalyzeContext *ctx, const Query *query, bool as_bag)
 {
+	Oid			reader;
+
 	memset(ctx, 0, sizeof(AnalyzeContext));
 	ctx->as_bag = as_bag;
 	ctx->plan = palloc0(sizeof(SinkPlan));
-	ctx->plan->shape = query->hasAggs || query->groupClause != NIL ? SHAPE_ROLLUP : SHAPE_COPY;
 
-	refuse_clauses(query);
-	ctx->query = copyObject((Query *) query);
-	ctx->plan->through_views = flatten_query(ctx->query);
+	ctx->query = flatten_view(copyObject((Query *) query), &reader);
+	refuse_clauses(ctx->query);
+	ctx->plan->shape = ctx->query->hasAggs || ctx->query->groupClause != NIL ?
+		SHAPE_ROLLUP : SHAPE_COPY;
+	ctx->plan->through_views = flatten_query(ctx->query, reader);
 
 	add_from_item(ctx, (Node *) ctx->query->jointree);
 	if (ctx->source_rtis == NIL)

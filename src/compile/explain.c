@@ -7,6 +7,7 @@
  */
 #include "base/freshet.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "lib/stringinfo.h"
@@ -165,6 +166,8 @@ settings_line(const List *functions)
 static char *
 source_line(const SourceUse *source)
 {
+	if (get_rel_namespace(source->relid) == get_namespace_oid(FRESHET_STAGE_SCHEMA, true))
+		return psprintf("source: stage %s", strrchr(get_rel_name(source->relid), '_') + 1);
 	return psprintf("source: %s%s", names_relation(source->relid),
 					get_rel_relkind(source->relid) == RELKIND_PARTITIONED_TABLE ?
 					" (partitioned)" : "");

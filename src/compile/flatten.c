@@ -178,6 +178,17 @@ note_reading(const Query *query, RangeTblEntry *rte, FlattenContext *ctx)
 	ctx->readings = lappend(ctx->readings, reading);
 }
 
+/* By whose rights does the query of a view read that userid selects from? */
+static Oid
+view_reader(Oid viewid, Oid userid)
+{
+	Relation	rel = relation_open(viewid, AccessShareLock);
+	Oid			result = RelationHasSecurityInvoker(rel) ? userid : rel->rd_rel->relowner;
+
+	relation_close(rel, NoLock);
+	return result;
+}
+
 /*
  * Make a subquery of an entry that is a view, if it is a simple one.  *owner
  * receives the user by whose rights it reads.
@@ -192,7 +203,7 @@ open_view(RangeTblEntry *rte, FlattenContext *ctx, Oid *owner)
 	opened.rtekind = RTE_SUBQUERY;
 	opened.security_barrier = RelationIsSecurityView(rel);
 	opened.subquery = definition_query(rte->relid);
-	*owner = RelationHasSecurityInvoker(rel) ? ctx->userid : rel->rd_rel->relowner;
+	*owner = view_reader(rte->relid, ctx->userid);
 	simple = opened.subquery != NULL && is_simple(&opened);
 	relation_close(rel, NoLock);
 	if (simple)
@@ -273,10 +284,98 @@ flatten_level(Query *query, FlattenContext *ctx)
 	}
 }
 
-bool
-flatten_query(Query *query)
+/* The only entry of FROM if it is a view, and the query selects its columns and no more. */
+static RangeTblEntry *
+selected_view(const Query *query)
 {
-	FlattenContext ctx = {.userid = GetUserId()};
+	RangeTblEntry selecting = {.type = T_RangeTblEntry, .rtekind = RTE_SUBQUERY};
+	RangeTblEntry *rte;
+	Node	   *item;
+	ListCell   *lc;
+
+	selecting.subquery = (Query *) query;
+	if (!is_simple(&selecting) || query->sortClause != NIL || query->jointree->quals != NULL ||
+		list_length(query->jointree->fromlist) != 1)
+		return NULL;
+	item = linitial(query->jointree->fromlist);
+	if (!IsA(item, RangeTblRef))
+		return NULL;
+	rte = rt_fetch(((RangeTblRef *) item)->rtindex, query->rtable);
+	if (rte->rtekind != RTE_RELATION || get_rel_relkind(rte->relid) != RELKIND_VIEW)
+		return NULL;
+	foreach(lc, query->targetList)
+	{
+		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (!IsA(var, Var) || var->varattno <= 0)
+			return NULL;
+	}
+	return rte;
+}
+
+/* The columns that are selected of a view's query, then what it needs for itself. */
+static List *
+selected_targets(const Query *query, const Query *view)
+{
+	List	   *targets = NIL;
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		TargetEntry *own = get_tle_by_resno(view->targetList, ((Var *) tle->expr)->varattno);
+
+		if (own == NULL || own->resjunk)
+			elog(ERROR, "view has no column %d", ((Var *) tle->expr)->varattno);
+		own = copyObject(own);
+		own->resno = list_length(targets) + 1;
+		own->resname = tle->resname;
+		own->resjunk = tle->resjunk;
+		targets = lappend(targets, own);
+	}
+	foreach(lc, view->targetList)
+	{
+		TargetEntry *own = copyObject(lfirst_node(TargetEntry, lc));
+
+		if (own->ressortgroupref == 0)
+			continue;
+		own->resno = list_length(targets) + 1;
+		own->resjunk = true;
+		targets = lappend(targets, own);
+	}
+	return targets;
+}
+
+Query *
+flatten_view(Query *query, Oid *reader)
+{
+	RangeTblEntry *rte;
+
+	*reader = GetUserId();
+	while ((rte = selected_view(query)) != NULL)
+	{
+		FlattenContext ctx = {.userid = *reader};
+		Query	   *view = definition_query(rte->relid);
+		RangeTblEntry reading = {.type = T_RangeTblEntry, .rtekind = RTE_SUBQUERY};
+
+		/* a simple one is made part of the query */
+		reading.subquery = view;
+		if (view == NULL || is_simple(&reading))
+			break;
+		note_reading(query, rte, &ctx);
+		source_check_rights(&((Reading *) linitial(ctx.readings))->use, *reader);
+		*reader = view_reader(rte->relid, *reader);
+		view->targetList = selected_targets(query, view);
+		query = view;
+	}
+	return query;
+}
+
+bool
+flatten_query(Query *query, Oid reader)
+{
+	/* the user's own query is judged by the plan's columns, those of views here */
+	FlattenContext ctx = {.userid = reader, .views = reader != GetUserId()};
 	ListCell   *lc;
 
 	flatten_level(query, &ctx);

@@ -20,7 +20,15 @@
  *
  * True if there were views.  Then the rights on all that the query reads have been
  * checked, the current user's and those of the views' owners, as the executor would.
+ * reader is what flatten_view() gave.
  */
-extern bool flatten_query(Query *query);
+extern bool flatten_query(Query *query, Oid reader);
+
+/*
+ * The query of a view of which the query selects columns and does no more, or the query
+ * itself.  *reader is the user by whose rights it reads: the current one's, unless
+ * it is a view's.
+ */
+extern Query *flatten_view(Query *query, Oid *reader);
 
 #endif							/* FRESHET_FLATTEN_H */

@@ -28,6 +28,7 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -391,10 +392,11 @@ compare_width(const ListCell *a, const ListCell *b)
 	return x->number - y->number;
 }
 
-/* List of Wanted *: those that are not there. */
+/* List of Wanted *: those that are not there, on stages or on the other tables. */
 static List *
-find_missing(const SinkPlan *plan)
+find_missing(const SinkPlan *plan, bool of_stages)
 {
+	Oid			nsp = get_namespace_oid(FRESHET_STAGE_SCHEMA, true);
 	List	   *wanted = NIL;
 	List	   *missing = NIL;
 	ListCell   *lc;
@@ -412,7 +414,9 @@ find_missing(const SinkPlan *plan)
 
 	foreach(lc, wanted)
 	{
-		if (!exists(lfirst(lc), missing))
+		bool		of_stage = get_rel_namespace(((Wanted *) lfirst(lc))->relid) == nsp;
+
+		if (of_stage == of_stages && !exists(lfirst(lc), missing))
 			missing = lappend(missing, lfirst(lc));
 	}
 	return missing;
@@ -423,7 +427,7 @@ index_advice(const SinkPlan *plan, bool create)
 {
 	ListCell   *lc;
 
-	foreach(lc, find_missing(plan))
+	foreach(lc, find_missing(plan, false))
 	{
 		if (create)
 			create_index(plan, lfirst(lc));
@@ -438,7 +442,42 @@ index_advice_commands(const SinkPlan *plan)
 	List	   *commands = NIL;
 	ListCell   *lc;
 
-	foreach(lc, find_missing(plan))
+	foreach(lc, find_missing(plan, false))
 		commands = lappend(commands, index_command(lfirst(lc)));
 	return commands;
+}
+
+/* An entry of an index cannot be longer than a third of a page. */
+static bool
+has_short_entries(const Wanted *wanted)
+{
+	for (int i = 0; i < wanted->ncolumns; i++)
+	{
+		Oid			type = get_atttype(wanted->relid, wanted->attnos[i]);
+
+		if (get_typlen(type) <= 0)
+			return false;
+	}
+	return true;
+}
+
+List *
+index_advice_of_stages(const SinkPlan *plan)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, find_missing(plan, true))
+	{
+		Wanted	   *wanted = lfirst(lc);
+		AdvisedIndex *index;
+
+		if (!has_short_entries(wanted))
+			continue;
+		index = palloc(sizeof(AdvisedIndex));
+		index->relid = wanted->relid;
+		index->command = index_command(wanted);
+		result = lappend(result, index);
+	}
+	return result;
 }

@@ -19,4 +19,17 @@ extern void index_advice(const SinkPlan *plan, bool create);
 /* The commands that would create them, as List of char *. */
 extern List *index_advice_commands(const SinkPlan *plan);
 
+/* An index that is missing of a stage. */
+typedef struct AdvisedIndex
+{
+	Oid			relid;
+	char	   *command;
+} AdvisedIndex;
+
+/*
+ * Of stages, which nobody can give indexes: as List of AdvisedIndex *.  None whose
+ * entries could be too long.
+ */
+extern List *index_advice_of_stages(const SinkPlan *plan);
+
 #endif							/* FRESHET_INDEX_ADVICE_H */

@@ -30,6 +30,7 @@
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
+#include "definition.h"
 #include "source_check.h"
 
 #define REFUSE_SOURCE(rel, what, hint) \
@@ -86,7 +87,6 @@ check_place(Relation rel)
 	if (RelationGetRelid(rel) < FirstNormalObjectId || IsToastNamespace(nspid))
 		REFUSE_SOURCE(rel, "It is a system table.", "Use a table of your own.");
 	if (nspid == get_namespace_oid(FRESHET_SCHEMA, true) ||
-		nspid == get_namespace_oid(FRESHET_STAGE_SCHEMA, true) ||
 		nspid == get_namespace_oid(FRESHET_DEF_SCHEMA, true))
 		REFUSE_SOURCE(rel, "It is a table of freshet itself.", "Use a table of your own.");
 }
@@ -103,6 +103,25 @@ check_partitions(Relation root)
 
 		check_storage(rel);
 		table_close(rel, NoLock);
+	}
+}
+
+void
+source_check_stages(const Query *query)
+{
+	Oid			nspid = get_namespace_oid(FRESHET_STAGE_SCHEMA, true);
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	definition_relations(copyObject((Query *) query), &relids, NULL);
+	foreach(lc, relids)
+	{
+		Relation	rel;
+
+		if (get_rel_namespace(lfirst_oid(lc)) != nspid)
+			continue;
+		rel = relation_open(lfirst_oid(lc), AccessShareLock);
+		REFUSE_SOURCE(rel, "It is a table of freshet itself.", "Use a table of your own.");
 	}
 }
 

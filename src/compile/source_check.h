@@ -13,6 +13,12 @@
 #include "plan.h"
 
 /*
+ * An error if a user's query reads what is in the schema of stages, which come and go
+ * with their sinks.
+ */
+extern void source_check_stages(const Query *query);
+
+/*
  * Raises an error, naming the table, if its kind or its place rules it out.
  * inh: the query reads its children too (no ONLY).
  */

@@ -83,10 +83,10 @@ refused_construct(const ErrorData *refusal)
 
 /*
  * Plan the query as the worker will, and have the executor check the current
- * user's rights.  Returns the cost.
+ * user's rights.
  */
-static double
-plan_query(const Query *query)
+double
+strategy_cost(const Query *query, double *rows)
 {
 	int			nestlevel = NewGUCNestLevel();
 	List	   *queries;
@@ -101,6 +101,8 @@ plan_query(const Query *query)
 	queries = QueryRewrite(copyObject((Query *) query));
 	stmt = pg_plan_query(linitial_node(Query, queries), "", 0, NULL);
 	cost = stmt->planTree->total_cost;
+	if (rows != NULL)
+		*rows = stmt->planTree->plan_rows;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	desc = CreateQueryDesc(stmt, "", GetActiveSnapshot(), InvalidSnapshot, None_Receiver, NULL,
@@ -134,8 +136,18 @@ foreign_identity(const SinkPlan *plan)
 	return InvalidOid;
 }
 
-void
-strategy_choose(const Query *query, StrategyChoice *choice)
+/* A table that stands in the way is why not. */
+static void
+note_foreign(StrategyChoice *choice, Oid relid)
+{
+	choice->foreign = true;
+	choice->reason = psprintf("the replica identity of %s", names_relation(relid));
+	choice->hint = psprintf("Have its owner run ALTER TABLE %s REPLICA IDENTITY FULL.",
+							names_relation(relid));
+}
+
+bool
+strategy_by_changes(const Query *query, StrategyChoice *choice)
 {
 	ErrorData  *refusal = NULL;
 	Oid			foreign = InvalidOid;
@@ -145,28 +157,47 @@ strategy_choose(const Query *query, StrategyChoice *choice)
 	if (choice->plan != NULL)
 		foreign = foreign_identity(choice->plan);
 	if (choice->plan != NULL && !OidIsValid(foreign))
-		return;
+		return true;
 
-	choice->plan = analyze_refresh(query);
-	if (!OidIsValid(foreign) && analyze_keyed(query, choice->plan, &choice->no_key))
-	{
-		foreign = foreign_identity(choice->plan);
-		if (OidIsValid(foreign))
-			choice->plan = analyze_refresh(query);
-	}
+	choice->plan = NULL;
 	if (OidIsValid(foreign))
-	{
-		choice->reason = psprintf("the replica identity of %s", names_relation(foreign));
-		choice->hint = psprintf("Have its owner run ALTER TABLE %s REPLICA IDENTITY FULL.",
-								names_relation(foreign));
-	}
+		note_foreign(choice, foreign);
 	else
 	{
 		choice->reason = refused_construct(refusal);
 		choice->hint = refusal->hint;
 	}
-	choice->cost = plan_query(query);
-	if (choice->plan->shape == SHAPE_REFRESH && choice->cost > freshet_refresh_cost_limit)
+	return false;
+}
+
+bool
+strategy_by_key(const Query *query, StrategyChoice *choice)
+{
+	SinkPlan   *plan;
+	Oid			foreign;
+
+	if (choice->foreign)
+		return false;
+	plan = analyze_refresh(query);
+	if (!analyze_keyed(query, plan, &choice->no_key))
+		return false;
+	foreign = foreign_identity(plan);
+	if (OidIsValid(foreign))
+	{
+		note_foreign(choice, foreign);
+		return false;
+	}
+	choice->plan = plan;
+	choice->cost = strategy_cost(query, NULL);
+	return true;
+}
+
+void
+strategy_run_whole(const Query *query, StrategyChoice *choice)
+{
+	choice->plan = analyze_refresh(query);
+	choice->cost = strategy_cost(query, NULL);
+	if (choice->cost > freshet_refresh_cost_limit)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s is not supported in the definition of a sink whose query is expensive",
@@ -175,4 +206,11 @@ strategy_choose(const Query *query, StrategyChoice *choice)
 						   "estimated cost of %.0f; freshet.refresh_cost_limit is %.0f.",
 						   choice->cost, freshet_refresh_cost_limit),
 				 choice->hint == NULL ? 0 : errhint("%s", choice->hint)));
+}
+
+void
+strategy_choose(const Query *query, StrategyChoice *choice)
+{
+	if (!strategy_by_changes(query, choice) && !strategy_by_key(query, choice))
+		strategy_run_whole(query, choice);
 }

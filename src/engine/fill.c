@@ -295,9 +295,8 @@ set_building(Sink *sink)
 	sink_set_state(sink, SINK_BUILDING, NULL);
 }
 
-/* Its last fills have failed: the next one is to wait a little. */
-static void
-leave_unfilled(Sink *sink, Batch *batch)
+void
+fill_put_off(Sink *sink, Batch *batch)
 {
 	batch_discard_run(batch, sink);
 	set_building(sink);
@@ -509,7 +508,7 @@ fill_move_on(Sink *sink, Batch *batch, const Partitions *partitions)
 			return false;
 		case FILL_STATE_WANTED:
 			if (batch->last_part && trouble_is_pausing(sink->relid))
-				leave_unfilled(sink, batch);
+				fill_put_off(sink, batch);
 			else if (batch->last_part && !reads_unfilled_sink(sink))
 				begin_fill(sink, batch, partitions);
 			break;

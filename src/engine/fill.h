@@ -33,6 +33,9 @@ extern bool fill_is_settled(Sink *sink, Batch *batch);
  * tell.
  */
 extern void fill_note_unknown(Sink *sink, Batch *batch);
+/* It cannot be filled yet, and cannot go on from what it has. */
+extern void fill_put_off(Sink *sink, Batch *batch);
+
 /* Note that its changes have been lost. */
 extern void fill_note_lost(Sink *sink, Batch *batch);
 

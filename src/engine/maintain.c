@@ -28,6 +28,7 @@
 #include "maintain.h"
 #include "maintain/run.h"
 #include "partitions.h"
+#include "stage_states.h"
 
 void
 maintain_set_interest(List *sinks)
@@ -160,6 +161,8 @@ maintain_sink(Sink *sink, Batch *batch)
 	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)
 		return;
 
+	if (!stage_states_allow(sink, batch))
+		return;
 	if (!fill_is_under_way(sink) && left_out_of(sink, batch))
 		return;
 

@@ -5,11 +5,14 @@
  *		together.
  *
  * What does not fit the memory of a run goes here: a tuplesort, which is
- * bounded and spills, by the hash of the keys and then by the keys.  Hardly a
- * comparison gets beyond the hash; the keys serve types whose values all have
- * one hash (group_table.c), and those that happen to share one.  A key whose
- * type has no order is not compared: its rows come together with those that
- * have the same hash.
+ * bounded and spills, by the hash of the keys and then by the keys, which serve
+ * types whose values all have one hash (group_table.c), and those that happen to
+ * share one.  A key whose type has no order is not compared: its rows come
+ * together with those that have the same hash.
+ *
+ * A sort does not keep the order in which rows came.  Of a key the added rows are
+ * first: an extreme forgets a value with the first of its retractions, and would
+ * take for new what is added after that, though it went as well (accum.c).
  *
  * The temporary files are the transaction's, which closes them if it aborts.
  *
@@ -28,7 +31,7 @@
 #include "row_hash.h"
 #include "signed_rows.h"
 
-/* Columns of the tuplesort before those of the rows. */
+/* Columns of the tuplesort before those of the rows; the sign is negated. */
 #define HASH_COLUMN		0
 #define SIGN_COLUMN		1
 #define OWN_COLUMNS		2
@@ -74,10 +77,10 @@ static Tuplesortstate *
 begin_sort(TupleDesc desc, int nkeys, const KeySpec *keys, const int *columns, int memory)
 {
 	int			n = 1;
-	AttrNumber *attnos = palloc((nkeys + 1) * sizeof(AttrNumber));
-	Oid		   *operators = palloc((nkeys + 1) * sizeof(Oid));
-	Oid		   *collations = palloc0((nkeys + 1) * sizeof(Oid));
-	bool	   *nulls_first = palloc0((nkeys + 1) * sizeof(bool));
+	AttrNumber *attnos = palloc((nkeys + OWN_COLUMNS) * sizeof(AttrNumber));
+	Oid		   *operators = palloc((nkeys + OWN_COLUMNS) * sizeof(Oid));
+	Oid		   *collations = palloc0((nkeys + OWN_COLUMNS) * sizeof(Oid));
+	bool	   *nulls_first = palloc0((nkeys + OWN_COLUMNS) * sizeof(bool));
 
 	attnos[0] = HASH_COLUMN + 1;
 	operators[0] = Int4LessOperator;
@@ -90,6 +93,8 @@ begin_sort(TupleDesc desc, int nkeys, const KeySpec *keys, const int *columns, i
 		collations[n] = keys[i].collation;
 		n++;
 	}
+	attnos[n] = SIGN_COLUMN + 1;
+	operators[n++] = Int4LessOperator;
 	return tuplesort_begin_heap(desc, n, attnos, operators, collations, nulls_first,
 								Max(memory, 64), NULL, TUPLESORT_NONE);
 }
@@ -134,7 +139,7 @@ signed_rows_put(SignedRows *rows, uint32 hash, int sign, const Datum *values, co
 
 	ExecClearTuple(slot);
 	slot->tts_values[HASH_COLUMN] = Int32GetDatum((int32) hash);
-	slot->tts_values[SIGN_COLUMN] = Int32GetDatum(sign);
+	slot->tts_values[SIGN_COLUMN] = Int32GetDatum(-sign);
 	slot->tts_isnull[HASH_COLUMN] = slot->tts_isnull[SIGN_COLUMN] = false;
 	memcpy(slot->tts_values + OWN_COLUMNS, values, rows->natts * sizeof(Datum));
 	memcpy(slot->tts_isnull + OWN_COLUMNS, nulls, rows->natts * sizeof(bool));
@@ -175,7 +180,7 @@ signed_rows_get(SignedRows *rows, uint32 *hash, int *sign, Datum **values, bool 
 
 	slot_getallattrs(slot);
 	*hash = (uint32) DatumGetInt32(slot->tts_values[HASH_COLUMN]);
-	*sign = DatumGetInt32(slot->tts_values[SIGN_COLUMN]);
+	*sign = -DatumGetInt32(slot->tts_values[SIGN_COLUMN]);
 	*values = slot->tts_values + OWN_COLUMNS;
 	*nulls = slot->tts_isnull + OWN_COLUMNS;
 	return true;
