@@ -160,7 +160,7 @@ maintain_sink(Sink *sink, Batch *batch)
 	if (sink->state == SINK_FAILED && sink->built_generation == sink->generation)
 		return;
 
-	if (!fill_is_under_way(sink) && left_out_of(sink, batch))
+	if (!fill_is_under_way(sink->relid) && left_out_of(sink, batch))
 		return;
 
 	changed = has_changes(batch, sink);
