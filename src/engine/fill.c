@@ -168,9 +168,9 @@ fill_needs_batch(void)
 }
 
 bool
-fill_is_under_way(const Sink *sink)
+fill_is_under_way(Oid sink)
 {
-	return is_under_way(sink->relid);
+	return is_under_way(sink);
 }
 
 bool

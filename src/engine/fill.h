@@ -46,7 +46,7 @@ extern void fill_note_lost(Sink *sink, Batch *batch);
 extern bool fill_move_on(Sink *sink, Batch *batch, const Partitions *partitions);
 
 /* Has the filler begun with it? */
-extern bool fill_is_under_way(const Sink *sink);
+extern bool fill_is_under_way(Oid sink);
 
 /* Has the filler come to its end, and the sink is locked by somebody else? */
 extern bool fill_awaits_lock(void);

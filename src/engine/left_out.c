@@ -172,7 +172,7 @@ is_as_it_was(const LeftOut *entry, const Sink *sink, const Batch *batch)
 	if (entry->keeping == NULL || batch->all_anew || sink->built_generation != sink->generation ||
 		list_member_oid(batch->unknown, sink->relid))
 		return false;
-	return sink->state == SINK_LIVE || (sink->state == SINK_BEHIND && entry->keeping->begun);
+	return sink->state == (entry->keeping->begun ? SINK_BEHIND : SINK_LIVE);
 }
 
 /* Did a source change in a way that the log does not tell, or that a join cannot use? */

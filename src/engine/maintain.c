@@ -163,7 +163,7 @@ maintain_sink(Sink *sink, Batch *batch)
 
 	if (!stage_states_allow(sink, batch))
 		return;
-	if (!fill_is_under_way(sink) && left_out_of(sink, batch))
+	if (!fill_is_under_way(sink->relid) && left_out_of(sink, batch))
 		return;
 
 	changed = has_changes(batch, sink);

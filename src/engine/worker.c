@@ -273,8 +273,10 @@ leave_out(const BatchFailure *failure)
 	LockFailure lock;
 
 	if (process_take_lock_failure(&lock) && OidIsValid(failure->sink) &&
-		freshet_lock_patience >= 0 &&
-		GetCurrentTimestamp() >= TimestampTzPlusMilliseconds(lock.since, freshet_lock_patience))
+		/* for one that the filler has, changes are kept already */
+		!fill_is_under_way(failure->sink) && freshet_lock_patience >= 0 &&
+		GetCurrentTimestamp() >=
+		TimestampTzPlusMilliseconds(lock.since, freshet_lock_patience))
 		left_out_add(failure->sink, lock.relid, lock.mode);
 }
 
