@@ -71,7 +71,7 @@ sub query
 	# many that are simple, as most that people write, and of which the changes alone
 	# may be enough
 	local $self->{simple} = chance(0.4);
-	my $select = !$self->{simple} ? $self->any_select(pick(0, 1, 1, 2, 2), [])
+	my $select = chance(0.2) ? $self->staged : !$self->{simple} ? $self->any_select(pick(0, 1, 1, 2, 2), [])
 	  : chance(0.5) ? $self->plain(0, []) : $self->grouped(0, []);
 	return {
 		sql => $select->{sql},
@@ -685,7 +685,9 @@ sub aggregate
 		1 => sub { +{ t => 'z', e => pick('min', 'max') . "($z)$filter" } },
 		1 => sub { +{ t => 'n', e => "sum(100 / $x) FILTER (WHERE $x <> 0)", vary => 1 } },
 		1 => sub { +{ t => 'i', e => '(' . pick('bool_and', 'bool_or', 'every') . "($x > 1)$filter)::int" } },
-		$simple => sub { +{ t => 'n', e => pick('count', 'sum', 'max') . "(DISTINCT $x)$filter", vary => 1 } },
+		($self->{staged} ? 2 : $simple) => sub {
+			+{ t => 'n', e => pick('count', 'sum', 'max') . "(DISTINCT $x)" . ($self->{staged} ? '' : $filter), vary => 1 };
+		},
 		$simple => sub { +{ t => 'i', e => pick('bit_and', 'bit_or', 'bit_xor') . "(($x)::bigint)$filter" } },
 		$simple => sub { +{ t => 't', e => "string_agg(" . pick('', 'DISTINCT ') . "$g, ',' ORDER BY $g)$filter" } },
 		$simple => sub { +{ t => 't', e => "array_agg($x ORDER BY $x)$filter\::text" } },
@@ -733,6 +735,54 @@ sub having
 
 	return pick("count(*) > 1", "sum($x) > 2", "max($x) IS NOT NULL", "count(DISTINCT $x) < 3",
 		"sum($x) <> 0 AND 100 / nullif(sum($x), 0) < 40", 'count(*) % 2 = 1');
+}
+
+# What asks something of groups, or of the rows of a join with them: it may be taken
+# apart into stages.
+sub staged
+{
+	my ($self) = @_;
+	local @$self{qw(simple staged)} = (1, 1);
+	my $select = $self->over($self->from(pick(0, 0, 1), [], 0));
+
+	foreach (1 .. pick(1, 1, 1, 2))
+	{
+		my $with = chance(0.25) ? $self->name('w') : '';
+		my ($a, $b) = map {
+			my $alias = $self->name('q');
+			+{
+				sql => ($with || "($select->{sql})") . " AS $alias",
+				columns => [ map { +{ %$_, e => "$alias.$_->{e}" } } @{ $select->{columns} } ] };
+		} 1, 2;
+		my $from = $with ? $self->join_of($a, 'JOIN', $b) : chance(0.3) ? $self->join_of($a, 'JOIN', $self->table) : $a;
+		my $over = $self->over($from);
+
+		$over->{sql} = "WITH $with AS ($select->{sql}) $over->{sql}" if $with;
+		$select = $over;
+	}
+	return $select;
+}
+
+sub over
+{
+	my ($self, $from) = @_;
+	my $cols = $from->{columns};
+	my $where = $self->where($cols, [], 0);
+	my @keys = map { pick(@$cols) } 1 .. pick(0, 1, 1, 2);
+
+	if (chance(0.25))
+	{
+		my $distinct = chance(0.4);
+		my @expressions = map { $self->expression($cols, 0) } 1 .. between(1, 3);
+		my ($list, $columns) = $self->outputs($distinct ? chosen(@expressions) : @expressions);
+		return { sql => 'SELECT ' . ($distinct ? 'DISTINCT ' : '') . "$list FROM $from->{sql}$where", columns => $columns };
+	}
+	my ($list, $columns) = $self->outputs(chosen(@keys), map { $self->aggregate($cols) } 1 .. between(1, 3));
+	my $sql = "SELECT $list FROM $from->{sql}$where";
+
+	$sql .= ' GROUP BY ' . join(', ', map { $_->{e} } @keys) if @keys;
+	$sql .= ' HAVING ' . $self->having($cols) if chance(0.3);
+	return { sql => $sql, columns => $columns };
 }
 
 sub windowed
