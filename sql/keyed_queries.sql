@@ -49,7 +49,7 @@ SELECT freshet.create_sink('kq_' || name, query) FROM kq_query WHERE name NOT IN
 SELECT freshet.create_sink('kq_' || name, query) FROM kq_query WHERE name IN ('own', 'over');
 RESET client_min_messages;
 SELECT freshet.wait('kq_own'), freshet.wait('kq_over') \g /dev/null
-SELECT sink, strategy, kind FROM freshet.status WHERE strategy <> 'keyed' ORDER BY sink::text;
+SELECT sink, strategy, kind FROM freshet.status WHERE sink::text LIKE 'kq\_%' AND strategy <> 'keyed' ORDER BY sink::text;
 -- which of two values that are equal groups show is the query's choice
 CREATE FUNCTION kq_compare(OUT wrong text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE

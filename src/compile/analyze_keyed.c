@@ -28,7 +28,10 @@
  *	- A row that is extended by NULLs before the batch, and is not after it, or the
  *	  reverse, is found by the path of what came or went.
  *
- * Of the columns to which each occurrence has a path those are taken that are the key
+ * An occurrence that has no path has everything computed when it changes: one in a
+ * subquery that is not correlated, say.
+ *
+ * Of the columns to which the most occurrences have a path those are taken that are the key
  * of a table, if there are such; of groups, all.
  *
  *-------------------------------------------------------------------------
@@ -587,31 +590,48 @@ find_candidates(const ScopeTree *tree)
 	return candidates;
 }
 
-/* Keep those to which each occurrence has its paths. */
-static List *
-reachable(const ScopeTree *tree, List *candidates, const char **reason)
+/* The occurrences that have their paths to a column. */
+static Bitmapset *
+leading_to(const ScopeTree *tree, Candidate *candidate)
 {
+	Bitmapset  *result = NULL;
+
+	for (int i = 0; i < tree->plan->noccurrences; i++)
+	{
+		if (find_paths(tree, i, list_make1(candidate)) != NIL)
+			result = bms_add_member(result, i);
+	}
+	return result;
+}
+
+/*
+ * Keep those to which the most occurrences have their paths.  When another one changes
+ * everything has to be computed: *unreached, or -1.
+ */
+static List *
+reachable(const ScopeTree *tree, List *candidates, int *unreached)
+{
+	Bitmapset  *best = NULL;
 	List	   *result = NIL;
-	int			unreached = -1;
 	ListCell   *lc;
 
 	foreach(lc, candidates)
 	{
-		int			i = 0;
+		Bitmapset  *leading = leading_to(tree, lfirst(lc));
 
-		while (i < tree->plan->noccurrences &&
-			   find_paths(tree, i, list_make1(lfirst(lc))) != NIL)
-			i++;
-		if (i == tree->plan->noccurrences)
+		if (bms_num_members(leading) > bms_num_members(best))
+		{
+			best = leading;
+			result = NIL;
+		}
+		if (best != NULL && bms_equal(leading, best))
 			result = lappend(result, lfirst(lc));
-		else
-			unreached = Max(unreached, i);
 	}
-	if (candidates == NIL)
-		*reason = "no column of the result tells which rows a change bears upon";
-	else if (result == NIL)
-		*reason = psprintf("no equality leads from \"%s\" to a column of the result",
-						   get_rel_name(plan_source_of(tree->plan, unreached)->relid));
+	*unreached = 0;
+	while (*unreached < tree->plan->noccurrences && bms_is_member(*unreached, best))
+		(*unreached)++;
+	if (*unreached == tree->plan->noccurrences)
+		*unreached = -1;
 	return result;
 }
 
@@ -822,10 +842,21 @@ set_keys(SinkPlan *plan, KeyedQueryPlan *keyed, List *candidates)
 	}
 }
 
+/* Why it cannot be said of some changes, or of any, to which keys they lead. */
+static const char *
+lack_of_key(const ScopeTree *tree, List *candidates, int unreached)
+{
+	if (candidates == NIL)
+		return "no column of the result tells which rows a change bears upon";
+	return psprintf("no equality leads from \"%s\" to a column of the result",
+					get_rel_name(plan_source_of(tree->plan, unreached)->relid));
+}
+
 bool
 analyze_keyed(const Query *query, SinkPlan *plan, const char **reason)
 {
 	KeyedQueryPlan keyed = {0};
+	int			unreached = -1;
 	Occurrence *occurrences = plan->occurrences;
 	int			noccurrences = plan->noccurrences;
 	ScopeTree  *tree;
@@ -836,7 +867,13 @@ analyze_keyed(const Query *query, SinkPlan *plan, const char **reason)
 	plan->noccurrences = 0;
 	tree = keyed_scopes(copyObject(unconstify(Query *, query)), plan, reason);
 	if (tree != NULL && plan->noccurrences > 0)
-		candidates = reachable(tree, find_candidates(tree), reason);
+	{
+		List	   *all = find_candidates(tree);
+
+		candidates = reachable(tree, all, &unreached);
+		if (unreached >= 0)
+			*reason = lack_of_key(tree, all, unreached);
+	}
 	if (candidates == NIL)
 	{
 		plan->occurrences = occurrences;
@@ -849,8 +886,12 @@ analyze_keyed(const Query *query, SinkPlan *plan, const char **reason)
 	set_paths(tree, &keyed, candidates);
 	set_keys(plan, &keyed, candidates);
 	set_advice(tree, &keyed, candidates);
-	for (int i = 0; i < plan->nsources; i++)
-		plan->sources[i].identity_attrs = plan->sources[i].used_attrs;
+	/* of a table that leads to no key it does not matter what has changed */
+	for (int i = 0; i < plan->noccurrences; i++)
+	{
+		if (keyed.paths[i] != NIL)
+			plan_source_of(plan, i)->identity_attrs = plan_source_of(plan, i)->used_attrs;
+	}
 	plan->shape = SHAPE_KEYED_QUERY;
 	plan->part.keyed_query = keyed;
 	return true;

@@ -16,8 +16,8 @@
 
 /*
  * Make the plan of a query that is run (analyze_refresh()) one that recomputes its rows
- * by key.  False, and why as a phrase or NULL, if there is no key; then the plan is
- * what it was.
+ * by key.  False if there is no key; then the plan is what it was.  reason: why, or why
+ * some changes lead to no key, as a phrase; or NULL.
  */
 extern bool analyze_keyed(const Query *query, SinkPlan *plan, const char **reason);
 

@@ -192,13 +192,17 @@ explain_refresh(const StrategyChoice *choice)
 static char *
 path_line(const SinkPlan *plan, int occurrence)
 {
-	const KeyPath *path = linitial(plan_keyed_query(plan)->paths[occurrence]);
+	List	   *paths = plan_keyed_query(plan)->paths[occurrence];
+	const char *name = names_relation(plan_source_of(plan, occurrence)->relid);
+	const KeyPath *path;
 	StringInfoData buf;
 	ListCell   *lc;
 
+	if (paths == NIL)
+		return psprintf("source: %s, for whose changes the whole query is run", name);
+	path = linitial(paths);
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "source: %s, whose rows ",
-					 names_relation(plan_source_of(plan, occurrence)->relid));
+	appendStringInfo(&buf, "source: %s, whose rows ", name);
 	if (path->steps == NIL)
 		appendStringInfoString(&buf, "have the key");
 	else

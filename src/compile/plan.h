@@ -197,7 +197,8 @@ typedef struct KeyedQueryPlan
 	int			nkeys;
 	KeySpec    *keys;			/* expr is NULL; column >= 0 */
 	JoinInput  *inputs;			/* by occurrence */
-	List	  **paths;			/* by occurrence: List of KeyPath * */
+	List	  **paths;			/* by occurrence: List of KeyPath *; NIL if its
+								 * changes bear upon everything */
 
 	/* for advice on indexes: */
 	List	   *exprs;			/* Expr *, by key: what it is of the occurrences */

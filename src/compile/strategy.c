@@ -179,7 +179,7 @@ strategy_by_key(const Query *query, StrategyChoice *choice)
 	if (choice->foreign)
 		return false;
 	plan = analyze_refresh(query);
-	if (!analyze_keyed(query, plan, &choice->no_key))
+	if (!analyze_keyed(query, plan, &choice->no_key) || choice->no_key != NULL)
 		return false;
 	foreign = foreign_identity(plan);
 	if (OidIsValid(foreign))
@@ -206,6 +206,11 @@ strategy_run_whole(const Query *query, StrategyChoice *choice)
 						   "estimated cost of %.0f; freshet.refresh_cost_limit is %.0f.",
 						   choice->cost, freshet_refresh_cost_limit),
 				 choice->hint == NULL ? 0 : errhint("%s", choice->hint)));
+
+	/* if some of its changes lead to keys, it need not be run for these */
+	if (!choice->foreign && analyze_keyed(query, choice->plan, &choice->no_key) &&
+		OidIsValid(foreign_identity(choice->plan)))
+		choice->plan = analyze_refresh(query);
 }
 
 void

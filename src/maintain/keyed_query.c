@@ -78,7 +78,8 @@ typedef struct KeyedQuery
 	List	   *leaves;
 	MemoryContext context;		/* of the whole */
 	ChangedRows *changed;
-	bool		everything;		/* a source was truncated */
+	bool		everything;		/* a source was truncated, or one has changed from
+								 * which no path leads to keys */
 	SinkWriter *writer;
 
 	/* affected keys */
@@ -434,6 +435,8 @@ keyed_query_row(RowConsumer *consumer, int occurrence, TupleTableSlot *slot, int
 {
 	KeyedQuery *run = (KeyedQuery *) consumer;
 
+	/* one of these may have come and gone, but that is not worth waiting for */
+	run->everything |= run->plan->paths[occurrence] == NIL;
 	if (!run->everything)
 		changed_rows_put(run->changed, occurrence, slot, sign);
 }
@@ -454,6 +457,8 @@ keyed_query_open(Sink *sink, List *leaves, ChangeSet *emit)
 
 	run->consumer.row = keyed_query_row;
 	run->consumer.truncate = keyed_query_truncate;
+	/* from one without a path anything counts; others lead to keys too many at worst */
+	run->consumer.wants_same_identity = true;
 	run->sink = sink;
 	run->plan = plan_keyed_query(sink->plan);
 	run->leaves = leaves;
