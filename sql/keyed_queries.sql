@@ -209,6 +209,15 @@ BEGIN
 	END LOOP;
 END $$;
 SELECT * FROM kq_verified;
+-- a row that changes stays the row that it was: what the owner added keeps its value
+ALTER TABLE kq_scalar ADD COLUMN made timestamptz DEFAULT clock_timestamp();
+CREATE TEMP TABLE made AS SELECT id, made FROM kq_scalar;
+INSERT INTO kq_b SELECT 200 + id, k, 1 FROM kq_a WHERE k IS NOT NULL;
+SELECT freshet.wait() \g /dev/null
+SELECT count(*) > 0 AS changed, count(*) FILTER (WHERE s.made <> m.made) AS lost FROM kq_scalar s JOIN made m USING (id) WHERE s.n > 0;
+ALTER TABLE kq_scalar DROP COLUMN made;
+DELETE FROM kq_b WHERE id > 200;
+SELECT * FROM kq_wrong;
 -- how it is said
 SELECT freshet.explain('SELECT a.id, b.id AS b, c.z FROM kq_a a LEFT JOIN (kq_b b JOIN kq_c c ON c.k = b.k) ON b.y = a.x');
 SELECT freshet.explain('SELECT a.id, b.id AS b FROM kq_a a LEFT JOIN kq_b b ON b.y < a.x');
@@ -254,7 +263,7 @@ SELECT state, error FROM freshet.status WHERE sink = 'kq_seen'::regclass;
 SELECT count(freshet.drop_sink(relid)) FROM freshet.sink WHERE relid::text IN ('kq_own', 'kq_over');
 SELECT count(freshet.drop_sink(relid)) FROM freshet.sink WHERE relid::text LIKE 'kq\_%';
 DROP VIEW kq_wrong, kq_verified, kq_view;
-DROP TABLE kq_a, kq_b, kq_c, kq_p, kq_query, kq_long, kept;
+DROP TABLE kq_a, kq_b, kq_c, kq_p, kq_query, kq_long, kept, made;
 DROP FUNCTION kq_f(int), kq_compare();
 DROP PROCEDURE kq_change(int);
 DROP OWNED BY kq_reader;

@@ -321,7 +321,7 @@ write_set(KeyedQuery *run)
 	MemoryContext context = AllocSetContextCreate(run->context, "freshet rows of keys",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
-	RowDiff    *diff = row_diff_begin_some(run->writer);
+	RowDiff    *diff = row_diff_begin_some(run->writer, run->plan->nkeys, run->plan->keys);
 
 	for (int i = 0; i < npatterns(run); i++)
 	{

@@ -15,6 +15,11 @@
  * deleted.  Rows are inserted after all deletions: a unique index that the
  * owner has made is not violated on the way to rows that satisfy it.
  *
+ * If there is none, and rows have a key, a row that goes is kept back until one of its
+ * key comes, which then replaces it: columns that the owner has added keep their
+ * values, and no index has to change.  Which of several it is does not matter; nor does
+ * it if keys that differ share a hash.
+ *
  *-------------------------------------------------------------------------
  */
 #include "base/freshet.h"
@@ -22,6 +27,7 @@
 #include "access/htup_details.h"
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -60,7 +66,38 @@ struct RowDiff
 	MemoryContext hash_context; /* reset for each row that is hashed */
 	MemoryContext group_context;	/* reset for each hash */
 	Tuplestorestate *inserts;
+
+	/* rows that go, by the hash of their keys */
+	int			nkeys;			/* 0: they are deleted at once */
+	const KeySpec *keys;
+	struct leaving_hash *leaving;
 };
+
+/* Stored rows of one hash that are to go. */
+typedef struct LeavingRows
+{
+	uint64		hash;
+	char		status;
+	List	   *tids;			/* ItemPointer */
+} LeavingRows;
+
+#define SH_PREFIX leaving
+#define SH_ELEMENT_TYPE LeavingRows
+#define SH_KEY_TYPE uint64
+#define SH_KEY hash
+#define SH_HASH_KEY(tb, key) ((uint32) (key))
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DEFINE
+#define SH_DECLARE
+#include "lib/simplehash.h"
+
+/* As many rows are kept back as take about this part of freshet.work_mem. */
+#define LEAVING_PART	4
+#define LEAVING_SIZE	96		/* of one, with all that belongs to it */
+
+/* More rows of one key are not kept back: they would not be counted. */
+#define MAX_LEAVING_OF_KEY	16
 
 static TupleDesc
 sorted_desc(const SinkPlan *plan)
@@ -110,11 +147,17 @@ row_diff_begin(SinkWriter *writer)
 }
 
 RowDiff *
-row_diff_begin_some(SinkWriter *writer)
+row_diff_begin_some(SinkWriter *writer, int nkeys, const KeySpec *keys)
 {
 	RowDiff    *diff = row_diff_begin(writer);
 
 	begin_image_sort(diff, &diff->stored);
+	if (!writer_order_matters(writer))
+	{
+		diff->nkeys = nkeys;
+		diff->keys = keys;
+		diff->leaving = leaving_create(CurrentMemoryContext, 64, NULL);
+	}
 	return diff;
 }
 
@@ -216,14 +259,100 @@ same_images(RowDiff *diff, TupleTableSlot *a, TupleTableSlot *b)
 }
 
 static void
-delete_stored(RowDiff *diff, TupleTableSlot *row)
+delete_row(RowDiff *diff, ItemPointer tid)
 {
-	bool		isnull;
-	ItemPointer tid = (ItemPointer) DatumGetPointer(slot_getattr(row, TID_ATTNO, &isnull));
-
 	if (!writer_fetch(diff->writer, tid))
 		elog(ERROR, "could not fetch a row of sink %u", diff->writer->sink->relid);
 	writer_delete(diff->writer);
+}
+
+/* Of the key of a row that is sorted. */
+static uint64
+hash_key(RowDiff *diff, TupleTableSlot *row)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(diff->hash_context);
+	uint64		hash = 0;
+
+	slot_getallattrs(row);
+	for (int i = 0; i < diff->nkeys; i++)
+	{
+		int			column = FIRST_ATTNO - 1 + diff->keys[i].column;
+
+		hash = hash_combine64(hash, row_hash(diff->desc, column + 1, 1,
+											 &row->tts_values[column],
+											 &row->tts_isnull[column]));
+	}
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextReset(diff->hash_context);
+	return hash;
+}
+
+/* A stored row is to go. */
+static void
+take_leave(RowDiff *diff, TupleTableSlot *row)
+{
+	bool		isnull;
+	ItemPointer tid = (ItemPointer) DatumGetPointer(slot_getattr(row, TID_ATTNO, &isnull));
+	LeavingRows *rows;
+	MemoryContext oldcontext;
+	bool		found;
+
+	if (diff->nkeys == 0 ||
+		diff->leaving->members * LEAVING_SIZE > (uint64) freshet_work_mem * 1024 / LEAVING_PART)
+	{
+		delete_row(diff, tid);
+		return;
+	}
+	rows = leaving_insert(diff->leaving, hash_key(diff, row), &found);
+	if (!found)
+		rows->tids = NIL;
+	if (list_length(rows->tids) >= MAX_LEAVING_OF_KEY)
+	{
+		delete_row(diff, tid);
+		return;
+	}
+	oldcontext = MemoryContextSwitchTo(diff->leaving->ctx);
+	tid = memcpy(palloc(sizeof(ItemPointerData)), tid, sizeof(ItemPointerData));
+	rows->tids = lappend(rows->tids, tid);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Replace one of the rows that are to go by this one; false if there is none. */
+static bool
+replace_leaving(RowDiff *diff, TupleTableSlot *row)
+{
+	LeavingRows *rows;
+	ItemPointer tid;
+
+	if (diff->nkeys == 0)
+		return false;
+	rows = leaving_lookup(diff->leaving, hash_key(diff, row));
+	if (rows == NULL || rows->tids == NIL)
+		return false;
+	tid = llast(rows->tids);
+	rows->tids = list_delete_last(rows->tids);
+	if (!writer_fetch(diff->writer, tid))
+		elog(ERROR, "could not fetch a row of sink %u", diff->writer->sink->relid);
+	(void) writer_update(diff->writer, &row->tts_values[FIRST_ATTNO - 1],
+						 &row->tts_isnull[FIRST_ATTNO - 1]);
+	return true;
+}
+
+static void
+delete_leaving(RowDiff *diff)
+{
+	leaving_iterator it;
+	LeavingRows *rows;
+	ListCell   *lc;
+
+	if (diff->nkeys == 0)
+		return;
+	leaving_start_iterate(diff->leaving, &it);
+	while ((rows = leaving_iterate(diff->leaving, &it)) != NULL)
+	{
+		foreach(lc, rows->tids)
+			delete_row(diff, lfirst(lc));
+	}
 }
 
 /*
@@ -260,7 +389,7 @@ merge_group(RowDiff *diff, uint64 hash)
 	foreach(lc, stored)
 	{
 		ExecStoreMinimalTuple(lfirst(lc), slot, false);
-		delete_stored(diff, slot);
+		take_leave(diff, slot);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	MemoryContextSwitchTo(oldcontext);
@@ -277,9 +406,11 @@ write_inserts(RowDiff *diff)
 	{
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
-		writer_insert(diff->writer, &slot->tts_values[FIRST_ATTNO - 1],
-					  &slot->tts_isnull[FIRST_ATTNO - 1]);
+		if (!replace_leaving(diff, slot))
+			writer_insert(diff->writer, &slot->tts_values[FIRST_ATTNO - 1],
+						  &slot->tts_isnull[FIRST_ATTNO - 1]);
 	}
+	delete_leaving(diff);
 }
 
 void
@@ -304,7 +435,7 @@ row_diff_write(RowDiff *diff)
 		}
 		else if (diff->wanted.at_end || diff->wanted.hash != diff->stored.hash)
 		{
-			delete_stored(diff, diff->stored.slot);
+			take_leave(diff, diff->stored.slot);
 			next_of_side(&diff->stored);
 		}
 		else

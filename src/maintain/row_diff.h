@@ -20,8 +20,11 @@ typedef struct RowDiff RowDiff;
 /* In the current memory context, to be freed with it after row_diff_end(). */
 extern RowDiff *row_diff_begin(SinkWriter *writer);
 
-/* The same, to be told which of the sink's rows are compared. */
-extern RowDiff *row_diff_begin_some(SinkWriter *writer);
+/*
+ * The same, to be told which of the sink's rows are compared.  A row that goes is
+ * replaced by one that comes, if they have the same values in these columns.
+ */
+extern RowDiff *row_diff_begin_some(SinkWriter *writer, int nkeys, const KeySpec *keys);
 
 /* Such a row, each once: its TID, and the plan's columns. */
 extern void row_diff_add_stored(RowDiff *diff, TupleTableSlot *slot);
