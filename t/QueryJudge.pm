@@ -494,7 +494,13 @@ sub from_behind
 	my ($pid) = ($self->{psql}->('SELECT pid FROM freshet.worker'))[0] =~ /(\d+)/;
 	my $noise = "INSERT INTO gen_noise SELECT repeat('x', 1000) FROM generate_series(1, 1500);\n";
 
-	kill 'STOP', $pid if $pid;
+	# not within a batch, whose locks the changes would wait for
+	foreach (1 .. $pid ? 100 : 0)
+	{
+		kill 'STOP', $pid;
+		last if ($self->{psql}->("SELECT count(*) FROM pg_locks WHERE pid = $pid AND relation IS NOT NULL"))[0] =~ /^0/;
+		kill 'CONT', $pid;
+	}
 	my @said = $self->{psql}->("$sql${noise}TRUNCATE gen_noise;\n");
 	kill 'CONT', $pid if $pid;
 	return @said;
