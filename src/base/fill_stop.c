@@ -20,7 +20,8 @@
  * PostgreSQL's own code: DROP SCHEMA, DROP OWNED and DROP EXTENSION get there in
  * their own ways.  During such a command a timer looks what the session is waiting
  * for; if it is the lock on a sink that is being filled, that is the time to end
- * the fill.  The rights have been checked by then (api/sink_ddl.c).  Other commands that want the lock wait: a fill
+ * the fill.  The rights have been checked by then (api/sink_ddl.c).  Other commands that
+ * want the lock wait: a fill
  * would never come to its end where somebody takes it every few minutes.
  *
  * A fill that is ended for nothing, since the session then rolls back, begins

@@ -56,7 +56,8 @@ key_names(AnalyzeContext *ctx)
 			appendStringInfoString(&buf, quote_identifier(plan->columns[column].name));
 		else
 			appendStringInfo(&buf, "%s (not selected)",
-							 expression_text(ctx, list_nth(ctx->group_exprs, i), ctx->plan->join != NULL ? "an expression" : "a window's"));
+							 expression_text(ctx, list_nth(ctx->group_exprs, i),
+											 plan->join != NULL ? "an expression" : "a window's"));
 	}
 	return buf.data;
 }

@@ -3,8 +3,8 @@
  * join_plans.c
  *		Plans of queries over what has changed, kept over the batches.
  *
- * A term of a join, or a path to keys, is planned for what has changed in the batch, and for how many rows of
- * it.  A plan serves changes of the same occurrences, in numbers of the same
+ * A term of a join, or a path to keys, is planned for what has changed in the batch, and
+ * for how many rows of it.  A plan serves changes of the same occurrences, in numbers of the same
  * classes (plan_sizes.c).
  *
  * They are no text, so PostgreSQL's cache of plans cannot keep them.  What makes

@@ -110,7 +110,8 @@ changes_side(const JoinChanges *changes, int occurrence, bool negated)
 										 InvalidOid, COERCE_EXPLICIT_CALL);
 		tlist = query_target(tlist, expr);
 	}
-	return query_select(query_rows(changes_name(occurrence), changes->desc, changes->count), NIL, tlist);
+	return query_select(query_rows(changes_name(occurrence), changes->desc, changes->count), NIL,
+						tlist);
 }
 
 /* The rows at the snapshot and those that have changed; or without these. */
