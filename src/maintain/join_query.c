@@ -16,7 +16,7 @@
  * row is the product of those of its parts.
  *
  * Each occurrence is a subquery with the columns of the join's input, which the
- * planner pulls up: UNION ALL, too, so that indexes of the table serve both.
+ * planner pulls up: the table in UNION ALL, too, so that its indexes serve.
  * Differences are ephemeral named relations, as transition tables of triggers.
  *
  *-------------------------------------------------------------------------
@@ -124,6 +124,12 @@ changed_side(const SinkPlan *plan, const JoinChanges *changes, int occurrence, b
 	Query	   *now = table_side(plan, changes, occurrence);
 	Query	   *change = changes_side(changes, occurrence, without);
 
+	/*
+	 * An index of the table serves only if all members of the UNION ALL can be asked
+	 * for rows of a given column.  The planner can have that of a subquery, but not of
+	 * what it reads from if it is pulled up, which a condition prevents.
+	 */
+	change->jointree->quals = makeBoolConst(true, false);
 	op->op = SETOP_UNION;
 	op->all = true;
 	op->larg = query_reference(1);

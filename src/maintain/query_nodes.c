@@ -108,8 +108,9 @@ query_make(List *rtable, FromExpr *jointree, List *tlist)
 Query *
 query_select(RangeTblEntry *rte, List *quals, List *tlist)
 {
-	FromExpr   *jointree = makeFromExpr(list_make1(query_reference(1)),
-										(Node *) make_ands_explicit(quals));
+	/* a member of UNION ALL is pulled up only if it has no condition, not even "true" */
+	Node	   *condition = quals == NIL ? NULL : (Node *) make_ands_explicit(quals);
+	FromExpr   *jointree = makeFromExpr(list_make1(query_reference(1)), condition);
 	Query	   *query = query_make(list_make1(rte), jointree, tlist);
 
 	query->hasAggs = contain_agg_clause((Node *) tlist);
