@@ -5,8 +5,9 @@
  *
  * Changed rows of the sources are collected, occurrence by occurrence, and only
  * joined when the batch is whole: what came and went within it cancels before
- * any condition sees it.  Then each occurrence that has changed makes a term
- * (join_query.c), whose rows, with their weights, are the difference.
+ * any condition sees it.  Then each occurrence that has changed, or if they are few
+ * each set of them, makes a term (join_query.c); the rows of the terms, with their
+ * weights, are the difference.
  *
  * If several occurrences have changed there are rows in it that exist in no
  * snapshot: an old row of one with a new row of another.  They come in one term
@@ -41,6 +42,9 @@
 
 #define QUERY_NAME	"freshet: joining the sources"
 
+/* Of so many occurrences that have changed each set has a term: 7 of 3. */
+#define MAX_SET		3
+
 typedef struct JoinFeed
 {
 	RowConsumer consumer;		/* first: it is what the feed knows */
@@ -57,6 +61,7 @@ typedef struct JoinFeed
 	TupleDesc	desc;
 	SignedRows *joined;			/* NULL: they need not be netted */
 	int			nweights;		/* columns of the term behind theirs */
+	int			sign;			/* of the term */
 } JoinFeed;
 
 /*
@@ -155,7 +160,7 @@ take_row(TupleTableSlot *slot, void *arg)
 {
 	JoinFeed   *feed = arg;
 	MemoryContext oldcontext = MemoryContextSwitchTo(feed->row_context);
-	int64		weight = 1;
+	int64		weight = feed->sign;
 
 	slot_getallattrs(slot);
 	for (int i = 0; i < feed->nweights; i++)
@@ -172,7 +177,8 @@ take_row(TupleTableSlot *slot, void *arg)
 typedef struct Term
 {
 	const JoinFeed *feed;
-	int			changed;
+	int			changed;		/* an occurrence ... */
+	const Bitmapset *set;		/* ... or several; else NULL */
 } Term;
 
 static Query *
@@ -180,22 +186,68 @@ term_query(void *arg)
 {
 	const Term *term = arg;
 
+	if (term->set != NULL)
+		return join_set_query(term->feed->plan, term->feed->changes, term->set);
 	return join_term_query(term->feed->plan, term->feed->changes, term->changed);
 }
 
 static void
-run_term(JoinFeed *feed, int occurrence, QueryEnvironment *env)
+run_term(JoinFeed *feed, Term *term, int number, QueryEnvironment *env)
 {
 	Sink	   *sink = feed->sink;
-	Term		term = {feed, occurrence};
 	PlannedStmt *stmt;
 
 	if (sink->run_cache == NULL)
 		sink->run_cache = join_plans_create(sink->context);
-	feed->nweights = join_term_weights(feed->changes, occurrence);
-	stmt = join_plans_get(sink->run_cache, feed->plan->noccurrences, feed->changes, occurrence,
-						  term_query, &term);
+	stmt = join_plans_get(sink->run_cache, feed->plan->noccurrences, feed->changes, number,
+						  term_query, term);
 	execute_plan(stmt, QUERY_NAME, NULL, env, take_row, feed);
+}
+
+/* A term for each occurrence that has changed. */
+static void
+run_terms(JoinFeed *feed, QueryEnvironment *env)
+{
+	feed->sign = 1;
+	for (int i = 0; i < feed->plan->noccurrences; i++)
+	{
+		Term		term = {.feed = feed,.changed = i};
+
+		if (feed->changes[i].store == NULL)
+			continue;
+		feed->nweights = join_term_weights(feed->changes, i);
+		run_term(feed, &term, i, env);
+	}
+}
+
+/* A term for each set of them: few. */
+static void
+run_sets(JoinFeed *feed, QueryEnvironment *env)
+{
+	int			changed[MAX_SET];
+	int			n = 0;
+
+	for (int i = 0; i < feed->plan->noccurrences; i++)
+	{
+		if (feed->changes[i].store != NULL)
+			changed[n++] = i;
+	}
+	for (int which = 1; which < 1 << n; which++)
+	{
+		Bitmapset  *set = NULL;
+		Term		term = {.feed = feed};
+
+		for (int i = 0; i < n; i++)
+		{
+			if (which & (1 << i))
+				set = bms_add_member(set, changed[i]);
+		}
+		term.set = set;
+		feed->nweights = bms_num_members(set);
+		feed->sign = feed->nweights % 2 == 1 ? 1 : -1;
+		/* which occurrences have changed is part of what a plan is known by */
+		run_term(feed, &term, feed->plan->noccurrences + which, env);
+	}
 }
 
 static void
@@ -231,11 +283,10 @@ join_feed_deliver(RowConsumer *consumer)
 		env = join_term_environment(feed->plan, feed->changes);
 		if (nchanged > 1)
 			feed->joined = signed_rows_create(feed->desc, 0, NULL, NULL, freshet_work_mem / 2);
-		for (int i = 0; i < feed->plan->noccurrences; i++)
-		{
-			if (feed->changes[i].store != NULL)
-				run_term(feed, i, env);
-		}
+		if (nchanged <= MAX_SET)
+			run_sets(feed, env);
+		else
+			run_terms(feed, env);
 		if (feed->joined != NULL)
 			deliver_joined(feed);
 	}

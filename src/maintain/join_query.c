@@ -11,7 +11,12 @@
  *
  * for any conditions, one term for each occurrence that has changed.  Only S can
  * be read; but a table as it was is the table as it is without its difference,
- * so A0 is A1 UNION ALL -DA.  Rows have weights: 1 in a table, the number of
+ * so A0 is A1 UNION ALL -DA.  If few occurrences have changed this is multiplied out,
+ *
+ *		DA x B1 + A1 x DB - DA x DB
+ *
+ * one term for each set of them: more terms, but of tables alone, of which the planner
+ * has statistics.  Rows have weights: 1 in a table, the number of
  * times that it came more than it went in a difference.  The weight of a joined
  * row is the product of those of its parts.
  *
@@ -226,6 +231,25 @@ join_term_query(const SinkPlan *plan, const JoinChanges *changes, int changed)
 															 changes[i].desc->natts));
 		}
 		sides = lappend(sides, join_side_query(plan, &changes[i], i, side));
+	}
+	return join_sides(plan, sides, tlist);
+}
+
+Query *
+join_set_query(const SinkPlan *plan, const JoinChanges *changes, const Bitmapset *set)
+{
+	List	   *tlist = joined_columns(plan);
+	List	   *sides = NIL;
+
+	for (int i = 0; i < plan->noccurrences; i++)
+	{
+		bool		member = bms_is_member(i, set);
+
+		if (member)
+			tlist = query_target(tlist, (Expr *) changes_var(&changes[i], i + 1,
+															 changes[i].desc->natts));
+		sides = lappend(sides, join_side_query(plan, &changes[i], i,
+											   member ? SIDE_CHANGES : SIDE_NEW));
 	}
 	return join_sides(plan, sides, tlist);
 }

@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "nodes/bitmapset.h"
 #include "nodes/parsenodes.h"
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
@@ -54,6 +55,14 @@ extern Query *join_query(const SinkPlan *plan);
  */
 extern Query *join_term_query(const SinkPlan *plan, const JoinChanges *changes, int changed);
 extern int	join_term_weights(const JoinChanges *changes, int changed);
+
+/*
+ * The same of the changes of several occurrences together, with the others as they
+ * are: the terms of all sets of occurrences that have changed add up to the difference,
+ * if those of an even number are subtracted.
+ */
+extern Query *join_set_query(const SinkPlan *plan, const JoinChanges *changes,
+							 const Bitmapset *set);
 
 /* What that query reads the changes from. */
 extern QueryEnvironment *join_term_environment(const SinkPlan *plan, const JoinChanges *changes);
