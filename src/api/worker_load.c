@@ -16,6 +16,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_tablespace_d.h"
+#include "common/file_utils.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
