@@ -18,9 +18,9 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 
 #include "base/names.h"
+#include "base/subtransaction.h"
 #include "catalog/sink.h"
 #include "compile/analyze.h"
 #include "compile/source_check.h"
@@ -54,59 +54,55 @@ name_identities(const SinkPlan *plan)
 	return result;
 }
 
+/* What is looked at for obstacles. */
+typedef struct ObstacleLook
+{
+	const Query *query;
+	const StagedQuery *staged;
+	bool		planned;
+	List	   *found;			/* char * */
+} ObstacleLook;
+
+static bool
+look_for_obstacles(void *arg)
+{
+	ObstacleLook *look = arg;
+	StrategyChoice choice;
+	SinkSandbox sandbox;
+	ListCell   *lc;
+
+	if (look->staged != NULL)
+		choice = look->staged->choice;
+	else
+	{
+		sink_enter_analysis_sandbox(&sandbox);
+		strategy_choose(look->query, &choice);
+		sink_leave_sandbox(&sandbox);
+	}
+	look->planned = true;
+	foreach(lc, look->staged ? look->staged->tables : NIL)
+		look->found = list_concat(look->found,
+								  name_identities(((StageTable *) lfirst(lc))->plan));
+	look->found = list_concat(look->found, name_identities(choice.plan));
+	return true;
+}
+
 /*
  * What stands between the query and a sink of the current user, as a list of
- * char *.  Errors become lines; a subtransaction cleans up after them.
+ * char *.  Errors become lines.
  */
 static List *
 find_obstacles(const Query *query, const StagedQuery *staged)
 {
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	volatile bool planned = staged != NULL;
-	List	   *volatile result = NIL;
-	SinkSandbox sandbox;
+	ObstacleLook look = {.query = query,.staged = staged,.planned = staged != NULL};
+	ErrorData  *error = subtransaction_try(look_for_obstacles, &look);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	PG_TRY();
-	{
-		StrategyChoice choice;
-		ListCell   *lc;
-
-		if (staged != NULL)
-			choice = staged->choice;
-		else
-		{
-			sink_enter_analysis_sandbox(&sandbox);
-			strategy_choose(query, &choice);
-			sink_leave_sandbox(&sandbox);
-		}
-		planned = true;
-		foreach(lc, staged ? staged->tables : NIL)
-			result = list_concat(result, name_identities(((StageTable *) lfirst(lc))->plan));
-		result = list_concat(result, name_identities(choice.plan));
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(oldcontext);
-		edata = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			ReThrowError(edata);
-		/* a refused query: the explanation says so already */
-		if (planned)
-			result = lappend(result, psprintf("create_sink would fail: %s", edata->message));
-	}
-	PG_END_TRY();
-
-	MemoryContextSwitchTo(oldcontext);
-	CurrentResourceOwner = oldowner;
-	return result;
+	if (error != NULL && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
+	/* a refused query: the explanation says so already */
+	if (error != NULL && look.planned)
+		look.found = lappend(look.found, psprintf("create_sink would fail: %s", error->message));
+	return look.found;
 }
 
 static List *
@@ -156,40 +152,40 @@ is_found_by_changes(const Query *query, StrategyChoice *choice)
 	return found;
 }
 
+/* A query that has no plan as a whole, and the explanation. */
+typedef struct StagedExplanation
+{
+	const Query *query;
+	StrategyChoice choice;
+	List	   *lines;
+} StagedExplanation;
+
+/* The tables of the stages are made, and taken back. */
+static bool
+explain_by_stages(void *arg)
+{
+	StagedExplanation *explanation = arg;
+	const Query *query = explanation->query;
+	StagedQuery *staged = stage_tables_make(query, &explanation->choice, "sink");
+
+	explanation->lines = staged ? explain_stages(staged) : explain_query(query, "");
+	explanation->lines = list_concat(explanation->lines, find_obstacles(query, staged));
+	return false;
+}
+
 static List *
 explain(const Query *query)
 {
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-	List	   *volatile lines = NIL;
-	StrategyChoice choice;
+	StagedExplanation explanation = {.query = query};
+	ErrorData  *error;
 
-	if (is_found_by_changes(query, &choice) || XactReadOnly || RecoveryInProgress())
+	if (is_found_by_changes(query, &explanation.choice) || XactReadOnly || RecoveryInProgress())
 		return list_concat(explain_query(query, ""), find_obstacles(query, NULL));
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	PG_TRY();
-	{
-		StagedQuery *staged = stage_tables_make(query, &choice, "sink");
-
-		lines = staged ? explain_stages(staged) : explain_query(query, "");
-		lines = list_concat(lines, find_obstacles(query, staged));
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(oldcontext);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(oldcontext);
-	CurrentResourceOwner = oldowner;
+	error = subtransaction_try(explain_by_stages, &explanation);
 	if (error != NULL)
 		ReThrowError(error);
-	return lines;
+	return explanation.lines;
 }
 
 /* explain(query text) */

@@ -37,9 +37,9 @@
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 
 #include "base/guc.h"
+#include "base/subtransaction.h"
 #include "belongings.h"
 #include "compile/analyze.h"
 #include "compile/index_advice.h"
@@ -322,43 +322,40 @@ is_of_the_query(const ErrorData *error)
 	}
 }
 
+/* The arguments of make_tables(). */
+typedef struct StagesCall
+{
+	const Query *query;
+	const StrategyChoice *whole;
+	QueryStages *stages;
+	const char *name;
+	StagedQuery *staged;
+	bool		made;
+} StagesCall;
+
+static bool
+call_make_tables(void *arg)
+{
+	StagesCall *call = arg;
+
+	call->made = make_tables(call->query, call->whole, call->stages, call->name, call->staged);
+	return call->made;
+}
+
 StagedQuery *
 stage_tables_make(const Query *query, const StrategyChoice *whole, const char *name)
 {
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	StagedQuery *staged = palloc0(sizeof(StagedQuery));
-	QueryStages *stages = stages_take_apart(query);
-	volatile bool made = false;
-	ErrorData  *volatile refusal = NULL;
+	StagesCall	call = {.query = query,.whole = whole,.name = name};
+	ErrorData  *refusal;
 
-	if (stages == NULL)
+	call.stages = stages_take_apart(query);
+	if (call.stages == NULL)
 		return NULL;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	PG_TRY();
-	{
-		made = make_tables(query, whole, stages, name, staged);
-		MemoryContextSwitchTo(oldcontext);
-		if (made)
-			ReleaseCurrentSubTransaction();
-		else
-			RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(oldcontext);
-		refusal = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		made = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(oldcontext);
-	CurrentResourceOwner = oldowner;
+	call.staged = palloc0(sizeof(StagedQuery));
+	refusal = subtransaction_try(call_make_tables, &call);
 	if (refusal != NULL && !is_of_the_query(refusal))
 		ReThrowError(refusal);
-	return made ? staged : NULL;
+	return refusal == NULL && call.made ? call.staged : NULL;
 }
 
 /*

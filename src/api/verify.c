@@ -43,7 +43,6 @@
 #include "base/freshet.h"
 
 #include "access/transam.h"
-#include "access/xact.h"
 #include "access/xlog.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -57,13 +56,13 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "api.h"
 #include "base/exchange.h"
 #include "base/process.h"
+#include "base/subtransaction.h"
 #include "catalog/sink_catalog.h"
 #include "verify.h"
 
@@ -490,6 +489,27 @@ try_verify(Oid relid, Patience *patience, Oid *obstacle, int64 *missing, int64 *
 	return done;
 }
 
+/* The arguments of an attempt, and whether it came to its end. */
+typedef struct VerifyCall
+{
+	Oid			relid;
+	Patience   *patience;
+	Oid		   *obstacle;
+	int64	   *missing;
+	int64	   *unexpected;
+	bool		done;
+} VerifyCall;
+
+static bool
+call_verify(void *arg)
+{
+	VerifyCall *call = arg;
+
+	call->done = try_verify(call->relid, call->patience, call->obstacle, call->missing,
+							call->unexpected);
+	return false;
+}
+
 /*
  * In a subtransaction that is taken back: what was locked for the comparison must
  * not outlive it.  DDL that queues behind it holds up the worker, for which the
@@ -499,30 +519,12 @@ static bool
 try_in_subtransaction(Oid relid, Patience *patience, Oid *obstacle, int64 *missing,
 					  int64 *unexpected)
 {
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-	volatile bool done = false;
+	VerifyCall	call = {relid, patience, obstacle, missing, unexpected, false};
+	ErrorData  *error = subtransaction_try(call_verify, &call);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	PG_TRY();
-	{
-		done = try_verify(relid, patience, obstacle, missing, unexpected);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(oldcontext);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(oldcontext);
-	CurrentResourceOwner = oldowner;
 	if (error != NULL)
 		ReThrowError(error);
-	return done;
+	return call.done;
 }
 
 static void

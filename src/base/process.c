@@ -25,7 +25,6 @@
  */
 #include "freshet.h"
 
-#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "miscadmin.h"
@@ -34,10 +33,10 @@
 #include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 
 #include "obstacle.h"
 #include "process.h"
+#include "subtransaction.h"
 
 FreshetProcess freshet_process = PROCESS_OTHER;
 WorkerSlot *MyWorkerSlot = NULL;
@@ -97,36 +96,32 @@ process_lock_relation(Oid relid, LOCKMODE lockmode)
 						   name ? name : psprintf("%u", relid)));
 }
 
-/* In a subtransaction, which an error ends. */
+/* The lock that somebody does not wait for long for. */
+typedef struct BriefLock
+{
+	Oid			relid;
+	LOCKMODE	lockmode;
+	int			ms;
+} BriefLock;
+
+static bool
+lock_briefly(void *arg)
+{
+	const BriefLock *lock = arg;
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("lock_timeout", psprintf("%d", lock->ms), PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	LockRelationOid(lock->relid, lock->lockmode);
+	AtEOXact_GUC(true, level);
+	return true;
+}
+
 bool
 process_lock_briefly(Oid relid, LOCKMODE lockmode, int ms)
 {
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	ErrorData  *error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	PG_TRY();
-	{
-		int			level = NewGUCNestLevel();
-
-		(void) set_config_option("lock_timeout", psprintf("%d", ms), PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-		LockRelationOid(relid, lockmode);
-		AtEOXact_GUC(true, level);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(oldcontext);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(oldcontext);
-	CurrentResourceOwner = oldowner;
+	BriefLock	lock = {relid, lockmode, ms};
+	ErrorData  *error = subtransaction_try(lock_briefly, &lock);
 
 	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
 		error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)

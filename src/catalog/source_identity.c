@@ -40,12 +40,11 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #include "base/names.h"
+#include "base/subtransaction.h"
 #include "sink_catalog.h"
 #include "source_identity.h"
 
@@ -236,18 +235,28 @@ check_writable(Oid relid)
 	table_close(rel, NoLock);
 }
 
-/*
- * In a subtransaction, which is taken back if it may not be; as the bootstrap
- * superuser, since the table can be another's than the sink was.
- */
+/* As the bootstrap superuser, since the table can be another's than the sink was. */
+static bool
+set_back(void *arg)
+{
+	const SourceIdentity *identity = arg;
+	Oid			save_userid;
+	int			save_sec_context;
+
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	alter_identity(identity);
+	check_writable(identity->relid);
+	/* an error's abort takes the user back, too */
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+	return true;
+}
+
 bool
 source_identity_set_back(const SourceIdentity *identity, char **why)
 {
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	ErrorData  *error = NULL;
-	Oid			save_userid;
-	int			save_sec_context;
+	ErrorData  *error;
 
 	if (identity->identity == REPLICA_IDENTITY_INDEX && !OidIsValid(identity->index))
 	{
@@ -255,30 +264,7 @@ source_identity_set_back(const SourceIdentity *identity, char **why)
 		return false;
 	}
 
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	PG_TRY();
-	{
-		SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-							   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
-		alter_identity(identity);
-		check_writable(identity->relid);
-		SetUserIdAndSecContext(save_userid, save_sec_context);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(oldcontext);
-		error = CopyErrorData();
-		FlushErrorState();
-		/* which also takes the user back */
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(oldcontext);
-	CurrentResourceOwner = oldowner;
-
+	error = subtransaction_try(set_back, unconstify(SourceIdentity *, identity));
 	if (error == NULL)
 		return true;
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)

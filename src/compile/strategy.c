@@ -18,7 +18,6 @@
  */
 #include "base/freshet.h"
 
-#include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
@@ -26,8 +25,6 @@
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "analyze.h"
@@ -35,38 +32,36 @@
 #include "analyze_keyed.h"
 #include "base/guc.h"
 #include "base/names.h"
+#include "base/subtransaction.h"
 #include "source_check.h"
 #include "strategy.h"
+
+/* A query, and its plan if it has one. */
+typedef struct DeltaTry
+{
+	const Query *query;
+	SinkPlan   *plan;
+} DeltaTry;
+
+static bool
+analyze_for_delta(void *arg)
+{
+	DeltaTry   *try = arg;
+
+	try->plan = analyze_delta(try->query, false);
+	return true;
+}
 
 /* The plan, or NULL and the refusal. */
 static SinkPlan *
 try_delta(const Query *query, ErrorData **refusal)
 {
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	SinkPlan   *volatile plan = NULL;
+	DeltaTry	try = {.query = query};
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	PG_TRY();
-	{
-		plan = analyze_delta(query, false);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(oldcontext);
-		*refusal = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(oldcontext);
-	CurrentResourceOwner = oldowner;
-
-	if (plan == NULL && (*refusal)->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED)
+	*refusal = subtransaction_try(analyze_for_delta, &try);
+	if (*refusal != NULL && (*refusal)->sqlerrcode != ERRCODE_FEATURE_NOT_SUPPORTED)
 		ReThrowError(*refusal);
-	return plan;
+	return try.plan;
 }
 
 /* What the refusal names: "HAVING", or all that it says. */
