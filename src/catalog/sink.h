@@ -118,6 +118,9 @@ extern AttrNumber sink_column_attno(Sink *sink, int column);
  */
 extern void sink_set_state(Sink *sink, SinkState state, const char *error);
 
+/* The same, to be filled: it cannot go on from where it is. */
+extern void sink_set_building(Sink *sink);
+
 /*
  * Enter and leave the sandbox in which whatever of a sink is evaluated: user,
  * security-restricted operation, read-only transaction (for SQL: what it wrote

@@ -609,6 +609,15 @@ sink_set_state(Sink *sink, SinkState state, const char *error)
 	watch_relations();
 }
 
+void
+sink_set_building(Sink *sink)
+{
+	if (sink->state == SINK_BUILDING && sink->built_generation == 0)
+		return;
+	sink->built_generation = 0;
+	sink_set_state(sink, SINK_BUILDING, NULL);
+}
+
 List *
 sink_clean_states(void)
 {

@@ -43,6 +43,26 @@ batch_lists(Batch *batch, Oid source)
 	return change_sets_get_lists(batch_sets(batch), source);
 }
 
+/* Of a table that was truncated, the rows that a join had are unknown as well. */
+bool
+batch_is_unknown(Batch *batch, const Sink *sink)
+{
+	bool		joins = !sink->planned || sink->plan->join != NULL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, sink->sources)
+	{
+		foreach(lc2, batch_lists(batch, lfirst_oid(lc)))
+		{
+			if (change_list_is_unknown(lfirst(lc2)) ||
+				(joins && change_list_has_truncate(lfirst(lc2))))
+				return true;
+		}
+	}
+	return false;
+}
+
 static int64
 count_rows(Oid relid)
 {

@@ -58,6 +58,12 @@ extern List *batch_sets(Batch *batch);
 /* Those of a relation: List of ChangeList *. */
 extern List *batch_lists(Batch *batch, Oid source);
 
+/*
+ * Have the sink's sources changed, in this part, in a way that the log does not tell,
+ * or that a join cannot use?
+ */
+extern bool batch_is_unknown(Batch *batch, const Sink *sink);
+
 /* The run of a sink that is open, or NULL. */
 extern Run *batch_find_run(Batch *batch, Sink *sink);
 /* The same, begun if there is none. */

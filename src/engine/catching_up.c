@@ -34,9 +34,6 @@ static KeptChanges kept;
 /* The sinks that are behind, whose changes are kept.  In TopMemoryContext. */
 static List *behind = NIL;
 
-/* Relations whose changes in this part are to be kept; ends with the batch. */
-static List *to_keep = NIL;
-
 bool
 catching_up_lacks_snapshot(const Sink *sink, const Batch *batch)
 {
@@ -62,13 +59,9 @@ catching_up_keep(Sink *sink, Batch *batch)
 	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
 
 	behind = list_append_unique_oid(behind, sink->relid);
-	MemoryContextSwitchTo(batch->context);
-	if (plan_takes_changes(sink->plan))
-	{
-		for (int i = 0; i < sink->plan->nsources; i++)
-			to_keep = list_append_unique_oid(to_keep, sink->plan->sources[i].relid);
-	}
 	MemoryContextSwitchTo(oldcontext);
+	if (plan_takes_changes(sink->plan))
+		kept_changes_want(&kept, batch, sink->sources);
 	set_behind(sink);
 }
 
@@ -101,11 +94,7 @@ drop_all(void)
 void
 catching_up_end_part(Batch *batch)
 {
-	ListCell   *lc;
-
-	foreach(lc, to_keep)
-		kept_changes_add(&kept, batch, lfirst_oid(lc));
-	to_keep = NIL;
+	kept_changes_take(&kept, batch);
 	if (!batch->last_part || batch->aligned || !kept_changes_are_too_many(&kept))
 		return;
 
@@ -128,13 +117,11 @@ void
 catching_up_aborted(void)
 {
 	kept_changes_abort(&kept);
-	to_keep = NIL;
 }
 
 void
 catching_up_abandon(void)
 {
 	kept_changes_forget(&kept);
-	to_keep = NIL;
 	drop_all();
 }

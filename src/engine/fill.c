@@ -209,9 +209,8 @@ fill_check(List *sinks)
 static void
 keep_changes(Sink *sink, Batch *batch)
 {
-	for (int i = 0; i < sink->plan->nsources; i++)
-		kept_changes_add(&under_way.kept, batch, sink->plan->sources[i].relid);
-
+	kept_changes_want(&under_way.kept, batch, sink->sources);
+	kept_changes_take(&under_way.kept, batch);
 	if (kept_changes_are_too_many(&under_way.kept))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -264,42 +263,22 @@ fill_note_lost(Sink *sink, Batch *batch)
 	set_unknown(sink, batch);
 }
 
-/* Of a table that was truncated, the rows that a join had are unknown as well. */
 void
 fill_note_unknown(Sink *sink, Batch *batch)
 {
-	ListCell   *lc;
-
-	for (int i = 0; i < sink->plan->nsources; i++)
-	{
-		foreach(lc, batch_lists(batch, sink->plan->sources[i].relid))
-		{
-			if (change_list_is_unknown(lfirst(lc)) ||
-				(sink->plan->join != NULL && change_list_has_truncate(lfirst(lc))))
-				set_unknown(sink, batch);
-		}
-	}
+	if (batch_is_unknown(batch, sink))
+		set_unknown(sink, batch);
 }
 
 /*
  * Beginning
  */
 
-/* The sink cannot go on from where it is. */
-static void
-set_building(Sink *sink)
-{
-	if (sink->state == SINK_BUILDING && sink->built_generation == 0)
-		return;
-	sink->built_generation = 0;
-	sink_set_state(sink, SINK_BUILDING, NULL);
-}
-
 void
 fill_put_off(Sink *sink, Batch *batch)
 {
 	batch_discard_run(batch, sink);
-	set_building(sink);
+	sink_set_building(sink);
 }
 
 /*
@@ -319,7 +298,7 @@ set_dependants_building(Sink *sink, Batch *batch)
 			(other->state == SINK_LIVE || other->state == SINK_BEHIND))
 		{
 			batch_discard_run(batch, other);
-			set_building(other);
+			sink_set_building(other);
 		}
 	}
 }
@@ -424,7 +403,7 @@ begin_fill(Sink *sink, Batch *batch, const Partitions *partitions)
 		if (stays_as_it_was(sink, batch))
 			catching_up_lose(sink);
 		else
-			set_building(sink);
+			sink_set_building(sink);
 		batch->retry |= batch->aligned;
 		return;
 	}

@@ -28,10 +28,7 @@ extern void fill_check(List *sinks);
  */
 extern bool fill_is_settled(Sink *sink, Batch *batch);
 
-/*
- * Note that the sink's sources changed, in this part, in a way that the log does not
- * tell.
- */
+/* Note that batch_is_unknown(). */
 extern void fill_note_unknown(Sink *sink, Batch *batch);
 /* It cannot be filled yet, and cannot go on from what it has. */
 extern void fill_put_off(Sink *sink, Batch *batch);

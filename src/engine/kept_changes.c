@@ -36,14 +36,28 @@ keep_list(ChangeSet *set, Oid relid, ChangeList *list)
 }
 
 void
-kept_changes_add(KeptChanges *kept, Batch *batch, Oid relid)
+kept_changes_want(KeptChanges *kept, Batch *batch, List *relids)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+
+	kept->wanted = list_union_oid(kept->wanted, relids);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+kept_changes_take(KeptChanges *kept, Batch *batch)
 {
 	ListCell   *lc;
+	ListCell   *lc2;
 
-	if (kept->now == NULL)
+	if (kept->now == NULL && kept->wanted != NIL)
 		kept->now = change_set_create();
-	foreach(lc, batch_lists(batch, relid))
-		keep_list(kept->now, relid, lfirst(lc));
+	foreach(lc, kept->wanted)
+	{
+		foreach(lc2, batch_lists(batch, lfirst_oid(lc)))
+			keep_list(kept->now, lfirst_oid(lc), lfirst(lc2));
+	}
+	kept->wanted = NIL;
 }
 
 List *
@@ -95,6 +109,7 @@ kept_changes_abort(KeptChanges *kept)
 	if (kept->now != NULL)
 		change_set_destroy(kept->now);
 	kept->now = NULL;
+	kept->wanted = NIL;
 	/* an error may have come while they were read */
 	if (kept->committed != NULL)
 		change_set_end_reading(kept->committed);
@@ -113,4 +128,5 @@ void
 kept_changes_forget(KeptChanges *kept)
 {
 	kept->committed = kept->now = NULL;
+	kept->wanted = NIL;
 }

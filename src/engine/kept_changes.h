@@ -20,10 +20,15 @@ typedef struct KeptChanges
 {
 	ChangeSet  *committed;		/* of batches that were committed */
 	ChangeSet  *now;			/* of the batch under way */
+	List	   *wanted;			/* relations, in this part; ends with the batch */
 } KeptChanges;
 
-/* Keep those of a relation in this part of the batch. */
-extern void kept_changes_add(KeptChanges *kept, Batch *batch, Oid relid);
+/*
+ * Those of these relations in this part of the batch are to be kept, once for all who
+ * want them; and when nobody more wants any, keep them.
+ */
+extern void kept_changes_want(KeptChanges *kept, Batch *batch, List *relids);
+extern void kept_changes_take(KeptChanges *kept, Batch *batch);
 
 /* All of them, List of ChangeSet *, in the order of the log. */
 extern List *kept_changes_sets(const KeptChanges *kept);

@@ -40,7 +40,6 @@ typedef struct Keeping
 {
 	KeptChanges kept;
 	bool		begun;			/* a batch has been committed since */
-	List	   *to_keep;		/* relations, in this part; ends with the batch */
 } Keeping;
 
 typedef struct LeftOut
@@ -175,26 +174,6 @@ is_as_it_was(const LeftOut *entry, const Sink *sink, const Batch *batch)
 	return sink->state == (entry->keeping->begun ? SINK_BEHIND : SINK_LIVE);
 }
 
-/* Did a source change in a way that the log does not tell, or that a join cannot use? */
-static bool
-is_unknown(const Sink *sink, Batch *batch)
-{
-	bool		joins = !sink->planned || sink->plan->join != NULL;
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	foreach(lc, sink->sources)
-	{
-		foreach(lc2, batch_lists(batch, lfirst_oid(lc)))
-		{
-			if (change_list_is_unknown(lfirst(lc2)) ||
-				(joins && change_list_has_truncate(lfirst(lc2))))
-				return true;
-		}
-	}
-	return false;
-}
-
 static void
 log_left_out(const LeftOut *entry)
 {
@@ -211,13 +190,7 @@ log_left_out(const LeftOut *entry)
 static void
 keep(LeftOut *entry, Sink *sink, Batch *batch)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
-	ListCell   *lc;
-
-	foreach(lc, sink->sources)
-		entry->keeping->to_keep = list_append_unique_oid(entry->keeping->to_keep,
-														 lfirst_oid(lc));
-	MemoryContextSwitchTo(oldcontext);
+	kept_changes_want(&entry->keeping->kept, batch, sink->sources);
 	if (sink->state == SINK_BEHIND)
 		return;
 	sink_set_state(sink, SINK_BEHIND, NULL);
@@ -228,10 +201,7 @@ static void
 lose(LeftOut *entry, Sink *sink)
 {
 	entry->keeping = NULL;
-	if (sink->state == SINK_BUILDING && sink->built_generation == 0)
-		return;
-	sink->built_generation = 0;
-	sink_set_state(sink, SINK_BUILDING, NULL);
+	sink_set_building(sink);
 }
 
 bool
@@ -246,7 +216,7 @@ left_out_of(Sink *sink, Batch *batch)
 		entry->returns = true;
 		return false;
 	}
-	if (is_as_it_was(entry, sink, batch) && !is_unknown(sink, batch))
+	if (is_as_it_was(entry, sink, batch) && !batch_is_unknown(batch, sink))
 		keep(entry, sink, batch);
 	else
 		lose(entry, sink);
@@ -292,15 +262,12 @@ void
 left_out_end_part(Batch *batch)
 {
 	ListCell   *lc;
-	ListCell   *lc2;
 
 	foreach(lc, keepings)
 	{
 		Keeping    *keeping = lfirst(lc);
 
-		foreach(lc2, keeping->to_keep)
-			kept_changes_add(&keeping->kept, batch, lfirst_oid(lc2));
-		keeping->to_keep = NIL;
+		kept_changes_take(&keeping->kept, batch);
 		if (batch->last_part && kept_changes_are_too_many(&keeping->kept))
 			give_up_keeping(keeping);
 	}
@@ -342,12 +309,7 @@ left_out_aborted(void)
 	ListCell   *lc;
 
 	foreach(lc, keepings)
-	{
-		Keeping    *keeping = lfirst(lc);
-
-		kept_changes_abort(&keeping->kept);
-		keeping->to_keep = NIL;
-	}
+		kept_changes_abort(&((Keeping *) lfirst(lc))->kept);
 	foreach(lc, left_out)
 		((LeftOut *) lfirst(lc))->returns = false;
 }
