@@ -272,6 +272,13 @@ process_set_session(void)
 }
 
 void
+process_refuse_policies(void)
+{
+	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
+void
 process_allow_parallel_query(void)
 {
 	const char *workers = GetConfigOptionResetString("max_parallel_workers_per_gather");

@@ -127,6 +127,10 @@ extern bool process_error_is_lasting(int sqlerrcode);
 /* Settings of a session that maintains sinks. */
 extern void process_set_session(void);
 
+/* A policy that hides rows is an error and no filter, until the caller ends its level
+ * of settings. */
+extern void process_refuse_policies(void);
+
 /* Allow parallel queries, which the worker has no use for otherwise, until the
  * caller ends its level of settings. */
 extern void process_allow_parallel_query(void);

@@ -39,8 +39,7 @@
 #include "flatten.h"
 #include "source_check.h"
 
-/* Replace Vars of joins, and of groups, by what they stand for. */
-static Node *
+Node *
 flatten_aliases(Node *node, void *context)
 {
 	Query	   *query = context;

@@ -31,4 +31,7 @@ extern bool flatten_query(Query *query, Oid reader);
  */
 extern Query *flatten_view(Query *query, Oid *reader);
 
+/* An expression of the query (context) whose Vars name neither joins nor groups. */
+extern Node *flatten_aliases(Node *node, void *context);
+
 #endif							/* FRESHET_FLATTEN_H */

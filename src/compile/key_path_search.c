@@ -88,7 +88,6 @@ holds(const PathSearch *search, const ScopeCondition *condition, int occurrence)
 static bool
 is_usable(const PathSearch *search, const ScopeCondition *condition, int occurrence)
 {
-	ListCell   *lc;
 	int			member = -1;
 
 	if (!bms_is_member(occurrence, condition->occurrences) ||
@@ -97,17 +96,6 @@ is_usable(const PathSearch *search, const ScopeCondition *condition, int occurre
 	while ((member = bms_next_member(condition->occurrences, member)) >= 0)
 	{
 		if (member != occurrence && !bms_is_member(member, search->joined))
-			return false;
-	}
-	/* said twice, of either side of a full join */
-	foreach(lc, search->tree->conditions)
-	{
-		const ScopeCondition *other = lfirst(lc);
-
-		if (other == condition)
-			return true;
-		if (other->full && condition->full && equal(other->expr, condition->expr) &&
-			holds(search, other, occurrence))
 			return false;
 	}
 	return true;

@@ -46,8 +46,7 @@ typedef struct BuildContext
 	const char *refused;
 } BuildContext;
 
-static Scope *build_scope(BuildContext *ctx, Query *query, Scope *parent, Scope *outer,
-						  int sublink);
+static Scope *build_scope(BuildContext *ctx, Query *query, Scope *parent, int sublink);
 
 /*
  * Scopes
@@ -83,8 +82,7 @@ build_cte(BuildContext *ctx, Scope *scope, const RangeTblEntry *rte, ScopeEntry 
 	if (cte == NULL || cte->cterecursive || rte->self_reference)
 		ctx->refused = "WITH RECURSIVE";
 	else
-		entry->scope = build_scope(ctx, castNode(Query, copyObject(cte->ctequery)), where, scope,
-								   0);
+		entry->scope = build_scope(ctx, castNode(Query, copyObject(cte->ctequery)), where, 0);
 }
 
 static void
@@ -94,7 +92,7 @@ build_entry(BuildContext *ctx, Scope *scope, RangeTblEntry *rte, ScopeEntry *ent
 	if (ctx->refused != NULL)
 		return;
 	if (rte->rtekind == RTE_SUBQUERY)
-		entry->scope = build_scope(ctx, rte->subquery, scope, scope, 0);
+		entry->scope = build_scope(ctx, rte->subquery, scope, 0);
 	else if (rte->rtekind == RTE_CTE)
 		build_cte(ctx, scope, rte, entry);
 	else if (definition_reads_entry(rte) && get_rel_relkind(rte->relid) == RELKIND_VIEW)
@@ -102,7 +100,7 @@ build_entry(BuildContext *ctx, Scope *scope, RangeTblEntry *rte, ScopeEntry *ent
 		Query	   *query = definition_query(rte->relid);
 
 		if (query != NULL)
-			entry->scope = build_scope(ctx, query, NULL, scope, 0);
+			entry->scope = build_scope(ctx, query, NULL, 0);
 		else
 			ctx->refused = "a view without a query";
 	}
@@ -130,7 +128,7 @@ sublink_walker(Node *node, void *context)
 		place->sublink = (SubLink *) node;
 		place->outer = scope;
 		(void) sublink_walker(place->sublink->testexpr, ctx);
-		place->scope = build_scope(ctx, castNode(Query, place->sublink->subselect), scope, scope,
+		place->scope = build_scope(ctx, castNode(Query, place->sublink->subselect), scope,
 								   ++ctx->tree->nsublinks);
 		ctx->scope = scope;
 		if (place->scope != NULL)
@@ -157,7 +155,7 @@ build_sublinks(BuildContext *ctx, Scope *scope)
 }
 
 static Scope *
-build_scope(BuildContext *ctx, Query *query, Scope *parent, Scope *outer, int sublink)
+build_scope(BuildContext *ctx, Query *query, Scope *parent, int sublink)
 {
 	Scope	   *scope = palloc0(sizeof(Scope));
 	ListCell   *lc;
@@ -165,7 +163,6 @@ build_scope(BuildContext *ctx, Query *query, Scope *parent, Scope *outer, int su
 	check_stack_depth();
 	scope->query = query;
 	scope->parent = parent;
-	scope->outer = outer;
 	scope->sublink = sublink;
 	scope->entries = palloc0((list_length(query->rtable) + 1) * sizeof(ScopeEntry));
 	ctx->tree->scopes = lappend(ctx->tree->scopes, scope);
@@ -634,7 +631,7 @@ keyed_scopes(Query *query, SinkPlan *plan, const char **refused)
 	Assert(plan->noccurrences == 0);
 	ctx.tree = palloc0(sizeof(ScopeTree));
 	ctx.tree->plan = plan;
-	ctx.tree->top = build_scope(&ctx, query, NULL, NULL, 0);
+	ctx.tree->top = build_scope(&ctx, query, NULL, 0);
 	*refused = ctx.refused;
 	if (ctx.refused != NULL)
 		return NULL;

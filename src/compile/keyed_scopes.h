@@ -35,7 +35,6 @@ struct Scope
 	ScopeEntry *entries;		/* by range table index, from 1 */
 	Bitmapset  *occurrences;	/* in it, at any depth */
 	int			sublink;		/* of a sublink: its number; else 0 */
-	Scope	   *outer;			/* the one that it is a part of, or NULL */
 };
 
 /* A side of an outer join that may be missing. */

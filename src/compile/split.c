@@ -31,6 +31,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "flatten.h"
 #include "stages_internal.h"
 
 typedef struct Split
@@ -47,28 +48,14 @@ typedef struct Split
  * Aliases
  */
 
-static Node *
-resolve_aliases(Query *query, Node *node)
-{
-#if PG_VERSION_NUM >= 180000
-	if (query->hasGroupRTE)
-		node = flatten_group_exprs(NULL, query, node);
-#endif
-#if PG_VERSION_NUM >= 160000
-	return flatten_join_alias_vars(NULL, query, node);
-#else
-	return flatten_join_alias_vars(query, node);
-#endif
-}
-
 void
 split_resolve_aliases(Query *query)
 {
 	ListCell   *lc;
 
-	query->targetList = (List *) resolve_aliases(query, (Node *) query->targetList);
-	query->havingQual = resolve_aliases(query, query->havingQual);
-	query->jointree = (FromExpr *) resolve_aliases(query, (Node *) query->jointree);
+	query->targetList = (List *) flatten_aliases((Node *) query->targetList, query);
+	query->havingQual = flatten_aliases(query->havingQual, query);
+	query->jointree = (FromExpr *) flatten_aliases((Node *) query->jointree, query);
 	foreach(lc, query->rtable)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);

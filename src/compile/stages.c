@@ -207,6 +207,17 @@ is_rollup(const Query *query)
 		query->setOperations == NULL && query->rowMarks == NIL && !is_limited(query);
 }
 
+/* A column of the query that is the first entry of FROM, selected as it is. */
+static TargetEntry *
+select_column(const TargetEntry *tle, char *name)
+{
+	Node	   *expr = (Node *) tle->expr;
+	Var		   *var = makeVar(1, tle->resno, exprType(expr), exprTypmod(expr),
+							  exprCollation(expr), 0);
+
+	return makeTargetEntry((Expr *) var, tle->resno, name, false);
+}
+
 /* All columns of a view, as one who reads it sees them. */
 static Query *
 select_view(const RangeTblEntry *view, const Query *definition)
@@ -225,16 +236,12 @@ select_view(const RangeTblEntry *view, const Query *definition)
 	foreach(lc, definition->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-		Node	   *expr = (Node *) tle->expr;
-		Var		   *var;
 
 		if (tle->resjunk)
 			continue;
-		var = makeVar(1, tle->resno, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
 		query->targetList = lappend(query->targetList,
-									makeTargetEntry((Expr *) var, tle->resno,
-													get_attname(view->relid, tle->resno, false),
-													false));
+									select_column(tle, get_attname(view->relid, tle->resno,
+																   false)));
 		columns = bms_add_member(columns, tle->resno - FirstLowInvalidHeapAttributeNumber);
 	}
 	rte->rtekind = RTE_RELATION;
@@ -290,15 +297,9 @@ take_branch(QueryStages *stages, RangeTblEntry *rte)
 	foreach(lc, branch->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-		Node	   *expr = (Node *) tle->expr;
-		Var		   *var;
 
-		if (tle->resjunk)
-			continue;
-		var = makeVar(1, tle->resno, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
-		query->targetList = lappend(query->targetList,
-									makeTargetEntry((Expr *) var, tle->resno, tle->resname,
-													false));
+		if (!tle->resjunk)
+			query->targetList = lappend(query->targetList, select_column(tle, tle->resname));
 	}
 	rte->subquery = query;
 }

@@ -32,6 +32,7 @@
 #include "analyze_keyed.h"
 #include "base/guc.h"
 #include "base/names.h"
+#include "base/process.h"
 #include "base/subtransaction.h"
 #include "source_check.h"
 #include "strategy.h"
@@ -89,9 +90,7 @@ strategy_cost(const Query *query, double *rows)
 	QueryDesc  *desc;
 	double		cost;
 
-	/* a policy that hides rows is an error, not a filter */
-	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	process_refuse_policies();
 	AcquireRewriteLocks(copyObject((Query *) query), true, false);
 	queries = QueryRewrite(copyObject((Query *) query));
 	stmt = pg_plan_query(linitial_node(Query, queries), "", 0, NULL);

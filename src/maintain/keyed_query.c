@@ -240,9 +240,7 @@ add_wanted(KeyedQuery *run, RowDiff *diff, int nulls)
 	char	   *lateral_sql = lateral_text(run, nulls);
 	int			nestlevel = NewGUCNestLevel();
 
-	/* a policy that hides rows is an error, not a filter */
-	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	process_refuse_policies();
 	if (key_query_cost(joined, joined_sql, rows) <= key_query_cost(lateral, lateral_sql, rows))
 		key_query_run(joined, joined_sql, rows, false, take_wanted, diff);
 	else

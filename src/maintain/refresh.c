@@ -172,8 +172,7 @@ refresh_write_all(Sink *sink, SinkWriter *writer, RefreshQueries *queries, int64
 	int			nestlevel = NewGUCNestLevel();
 
 	process_lock_relation(sink->viewid, AccessShareLock);
-	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	process_refuse_policies();
 	if (can_insert_at_once(writer))
 		insert_all(sink, writer, queries->inserted, rows_done);
 	else
