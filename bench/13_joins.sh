@@ -20,23 +20,12 @@ prepare_join() {
 
 # Seconds that the worker takes for a log of so many transactions of 100 changes.
 apply_round() {
-	local clients=4 pid
 	sql -c "VACUUM ANALYZE fact" -c CHECKPOINT
 	say "CALL change_facts($JOIN_FACTS);" >"$WORK/change_facts.sql"
 	stop_worker
-	pid=$WORKER_STOPPED
-	BENCH_PGOPTIONS="-c synchronous_commit=off" pgbench_run -M prepared -c $clients -j 2 \
-		-t $((TRANSACTIONS / clients)) -f "$WORK/change_facts.sql" >"$WORK/pgbench.log" 2>&1 ||
-		{ cat "$WORK/pgbench.log" >&2; die "pgbench failed"; }
-	sql -c "SELECT pg_current_xact_id()" >/dev/null
+	write_log "$TRANSACTIONS" "$WORK/change_facts.sql"
+	seconds+=" $(apply_log sales)"
 	WORKER_STOPPED=
-	seconds+=" $(sql <<-SQL
-		SELECT clock_timestamp() AS t0 \gset
-		\! kill -CONT $pid
-		SELECT freshet.wait('sales', '10 min') \g /dev/null
-		SELECT extract(epoch FROM clock_timestamp() - :'t0');
-	SQL
-	)"
 }
 
 # one_block DATABASE FACTS KIND

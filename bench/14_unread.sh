@@ -8,20 +8,16 @@ SAMPLES=${SAMPLES:-300}
 
 # unread_round with|without
 unread_round() {
-	local cpu load pid start
+	local cpu pid start
 	pid=$(worker_pid)
 	sql -c "TRUNCATE freshness_live"
-	pgbench_run -M prepared -c 4 -j 2 -R "$RATE" -T 300 -f "$WORK/stock.sql" \
-		-P 5 >"$WORK/pgbench.log" 2>&1 &
-	load=$!
+	begin_load -f "$WORK/stock.sql"
 	sleep 2
 	cpu=$(cpu_ms "$pid")
 	start=$(date +%s.%N)
 	sql -c "CALL measure_live($SAMPLES, 'INSERT INTO probe VALUES (\$1)', 'SELECT n FROM probes')"
 	busy[$1]+=" $(calc "($(cpu_ms "$pid") - $cpu) / ($(date +%s.%N) - $start)")"
-	sql -c "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-		WHERE application_name = 'pgbench'" >/dev/null
-	wait "$load" || true
+	end_load
 	delays[$1]+=" $(query "SELECT from_return FROM freshness_live" | percentile 50)"
 	p99s[$1]+=" $(query "SELECT from_return FROM freshness_live" | percentile 99)"
 }

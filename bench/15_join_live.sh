@@ -8,35 +8,21 @@ SAMPLES=${SAMPLES:-600}
 SECONDS_EACH=${SECONDS_EACH:-10}
 JOIN_FACTS=${JOIN_FACTS:-1000000}
 
-# join_latency with|without: ms of each transaction, without what pgbench itself was late.
-join_latency() {
-	mkdir -m 777 "$WORK/latency"
-	pgbench_run -M prepared -c 4 -j 2 -R "$RATE" -T "$SECONDS_EACH" "${JOIN_WRITER[@]}" \
-		-l --log-prefix="$WORK/latency/log" >"$WORK/pgbench.log" 2>&1
-	medians[$1]+=" $(awk '{ print ($3 - $7) / 1000 }' "$WORK"/latency/log.* | percentile 50)"
-	rm -rf "$WORK/latency"
-}
-
 create_live_join() {
 	sql -c "CALL create_join_sinks()" -c "SELECT freshet.wait('sales', '30 min')" >/dev/null
 	check_live
 }
 
 join_freshness() {
-	local load p
-	pgbench_run -M prepared -c 4 -j 2 -R "$RATE" -T 300 "${JOIN_WRITER[@]}" \
-		-P 5 >"$WORK/pgbench.log" 2>&1 &
-	load=$!
+	local p
+	begin_load "${JOIN_WRITER[@]}"
 	sleep 3
 	# product -1 alone is of category -1
 	sql -c "CALL measure_live($SAMPLES, 'INSERT INTO fact VALUES (-\$1, -1, 0, 1)',
 		'SELECT count FROM sales WHERE region = 0 AND category = -1')"
-	sql -c "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-		WHERE application_name = 'pgbench'" >/dev/null
-	wait "$load" || true
+	end_load
 	check_sinks
-	figure "transactions per second, seen by the writers" \
-		"$(awk '/^progress:/ { print $4 }' "$WORK/pgbench.log" | percentile 50)"
+	figure "transactions per second, seen by the writers" "$LOAD_TPS"
 	for p in 50 90 99 100; do
 		figure "from the return of COMMIT to visible, percentile $p, ms" \
 			"$(query "SELECT from_return FROM freshness_live" | percentile $p)" \
@@ -77,7 +63,7 @@ run() {
 		for which in "${order[@]}"; do
 			if [ "$which" = with ]; then create_live_join; fi
 			sql -c CHECKPOINT
-			join_latency "$which"
+			medians[$which]+=" $(latencies "${JOIN_WRITER[@]}" | percentile 50)"
 			if [ "$which" = with ]; then
 				check_sinks
 				sql -c "SELECT freshet.drop_sink('sales')" >/dev/null

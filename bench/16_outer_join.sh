@@ -31,22 +31,12 @@ outer_by_hand() {
 }
 
 outer_round() {
-	local clients=4 pid
 	sql -c "VACUUM ANALYZE" -c CHECKPOINT
 	say "CALL change_orders($OUTER_ORDERS);" >"$WORK/change_orders.sql"
 	stop_worker
-	pid=$WORKER_STOPPED
-	BENCH_PGOPTIONS="-c synchronous_commit=off" pgbench_run -M prepared -c $clients -j 2 \
-		-t $((TRANSACTIONS / clients)) -f "$WORK/change_orders.sql" >"$WORK/pgbench.log" 2>&1 ||
-		{ cat "$WORK/pgbench.log" >&2; die "pgbench failed"; }
+	write_log "$TRANSACTIONS" "$WORK/change_orders.sql"
+	seconds+=" $(apply_log order_list)"
 	WORKER_STOPPED=
-	seconds+=" $(sql <<-SQL
-		SELECT clock_timestamp() AS t0 \gset
-		\! kill -CONT $pid
-		SELECT freshet.wait('order_list', '10 min') \g /dev/null
-		SELECT extract(epoch FROM clock_timestamp() - :'t0');
-	SQL
-	)"
 }
 
 run() {

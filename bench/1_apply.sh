@@ -8,18 +8,6 @@
 
 TRANSACTIONS=${TRANSACTIONS:-10000}
 
-# Seconds that the worker takes for all of it.
-apply_time() {
-	local pid=$WORKER_STOPPED
-	WORKER_STOPPED=
-	sql <<-SQL
-		SELECT clock_timestamp() AS t0 \gset
-		\! kill -CONT $pid
-		SELECT freshet.wait('10 min') \g /dev/null
-		SELECT extract(epoch FROM clock_timestamp() - :'t0');
-	SQL
-}
-
 # peek_time SLOT [OPTION...]: seconds that a plugin takes for it, and of CPU time.
 peek_time() {
 	sql -F " " <<-SQL
@@ -33,13 +21,6 @@ peek_time() {
 
 make_slot() { sql -c "SELECT pg_create_logical_replication_slot('$1', '$2')" >/dev/null; }
 drop_slot() { sql -c "SELECT pg_drop_replication_slot('$1')" >/dev/null; }
-
-write_log() {
-	local clients=4
-	BENCH_PGOPTIONS="-c synchronous_commit=off" pgbench_run -M prepared -c $clients -j 2 \
-		-t $((TRANSACTIONS / clients)) -f "$WORK/one_transaction.sql" >"$WORK/pgbench.log" 2>&1 ||
-		{ cat "$WORK/pgbench.log" >&2; die "pgbench failed"; }
-}
 
 # measure NAME SLOT [OPTION...]: appends to $times and $cpus of that name.
 measure() {
@@ -62,9 +43,7 @@ round() {
 		make_slot "$slot" "${slot/#drop/freshet_bench_drop}"
 	done
 	lsn=$(query "SELECT pg_current_wal_insert_lsn()")
-	write_log
-	# a synchronous commit: "in the log already" includes being on disk
-	sql -c "SELECT pg_current_xact_id()" >/dev/null
+	write_log "$TRANSACTIONS" "$WORK/one_transaction.sql"
 	mb=$(query "SELECT round((pg_current_wal_insert_lsn() - '$lsn') / 1048576.0)")
 
 	measure drop drop
@@ -74,7 +53,8 @@ round() {
 		sleep 0.5
 	fi
 	cpu0=$(cpu_ms "$pid")
-	times[worker]+=" $(apply_time)"
+	times[worker]+=" $(apply_log)"
+	WORKER_STOPPED=
 	cpus[worker]+=" $(calc "($(cpu_ms "$pid") - $cpu0) / 1000")"
 	if [ -n "$perf" ]; then wait "$perf"; fi
 	measure drop drop

@@ -7,7 +7,7 @@ RATE=${RATE:-1000}
 SAMPLES=${SAMPLES:-600}
 
 run() {
-	local load tps p
+	local p
 
 	heading "2. Freshness at $RATE single-row transactions/s; three sinks live; $SAMPLES samples"
 	begin_server
@@ -15,18 +15,12 @@ run() {
 	create_sinks
 	writer_scripts
 	# until the samples are taken, and then it is ended
-	pgbench_run -M prepared -c 4 -j 2 -R "$RATE" -T 300 "${WRITER[@]}" \
-		-P 5 >"$WORK/pgbench.log" 2>&1 &
-	load=$!
+	begin_load "${WRITER[@]}"
 	sleep 3
 	sql -c "CALL measure_freshness($SAMPLES)"
-	# its backends' sessions end with it; pgbench itself gets no signal through runuser
-	sql -c "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-		WHERE application_name = 'pgbench'" >/dev/null
-	wait "$load" || true
-	tps=$(awk '/^progress:/ { print $4 }' "$WORK/pgbench.log" | percentile 50)
+	end_load
 	check_sinks
-	figure "transactions per second, seen by the writers" "$tps"
+	figure "transactions per second, seen by the writers" "$LOAD_TPS"
 	for p in 50 90 99 100; do
 		figure "from the return of COMMIT to visible, percentile $p, ms" \
 			"$(query "SELECT from_return FROM freshness" | percentile $p)" \

@@ -7,17 +7,11 @@
 RATE=${RATE:-1000}
 SECONDS_EACH=${SECONDS_EACH:-10}
 
-# Milliseconds of each transaction, without what pgbench itself was late.
-latencies() { awk '{ print ($3 - $7) / 1000 }' "$WORK"/latency/log.*; }
-
 # fixed_rate with|without
 fixed_rate() {
-	mkdir -m 777 "$WORK/latency"
-	pgbench_run -M prepared -c 4 -j 2 -R "$RATE" -T "$SECONDS_EACH" "${WRITER[@]}" \
-		-l --log-prefix="$WORK/latency/log" >"$WORK/pgbench.log" 2>&1
-	medians[$1]+=" $(latencies | percentile 50)"
-	p99s[$1]+=" $(latencies | percentile 99)"
-	rm -rf "$WORK/latency"
+	latencies "${WRITER[@]}" >"$WORK/latencies"
+	medians[$1]+=" $(percentile 50 <"$WORK/latencies")"
+	p99s[$1]+=" $(percentile 99 <"$WORK/latencies")"
 }
 
 # full_speed with|without

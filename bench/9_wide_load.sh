@@ -23,19 +23,10 @@ run() {
 		stop_worker
 		pid=$WORKER_STOPPED
 		changes0=$(query "SELECT changes FROM freshet.status WHERE sink = 'order_view'::regclass")
-		BENCH_PGOPTIONS="-c synchronous_commit=off" pgbench_run -M prepared -c 4 -j 2 \
-			-t $((transactions / 4)) -f "$WORK/mixed.sql" >"$WORK/pgbench.log" 2>&1 ||
-			{ cat "$WORK/pgbench.log" >&2; die "pgbench failed"; }
-		sql -c "SELECT pg_current_xact_id()" >/dev/null
+		write_log "$transactions" "$WORK/mixed.sql"
 		cpu0=$(cpu_ms "$pid")
+		seconds=$(apply_log)
 		WORKER_STOPPED=
-		seconds=$(sql <<-SQL
-			SELECT clock_timestamp() AS t0 \gset
-			\! kill -CONT $pid
-			SELECT freshet.wait('10 min') \g /dev/null
-			SELECT extract(epoch FROM clock_timestamp() - :'t0');
-		SQL
-		)
 		cpus+=" $(calc "($(cpu_ms "$pid") - $cpu0) / 1000")"
 		changes=$(($(query "SELECT changes FROM freshet.status WHERE sink = 'order_view'::regclass") - changes0))
 		written=$(($(documents_written) - written0))

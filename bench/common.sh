@@ -28,6 +28,8 @@ WORK=
 SERVER=
 BENCH_DB=bench
 WORKER_STOPPED=
+LOAD=
+LOAD_TPS=
 WRITER=()
 
 # ---------------------------------------------------------------------------
@@ -157,6 +159,52 @@ stop_worker() {
 continue_worker() {
 	kill -CONT "$WORKER_STOPPED"
 	WORKER_STOPPED=
+}
+
+# write_log TRANSACTIONS SCRIPT: by four clients, and on disk in the end.
+write_log() {
+	local clients=4
+	BENCH_PGOPTIONS="-c synchronous_commit=off" pgbench_run -M prepared -c $clients -j 2 \
+		-t $(($1 / clients)) -f "$2" >"$WORK/pgbench.log" 2>&1 ||
+		{ cat "$WORK/pgbench.log" >&2; die "pgbench failed"; }
+	# a synchronous commit: "in the log already" includes being on disk
+	sql -c "SELECT pg_current_xact_id()" >/dev/null
+}
+
+# apply_log [SINK]: has the stopped worker go on; seconds until it has applied all, or
+# until that sink is live.  The caller clears WORKER_STOPPED.
+apply_log() {
+	sql <<-SQL
+		SELECT clock_timestamp() AS t0 \gset
+		\! kill -CONT $WORKER_STOPPED
+		SELECT freshet.wait(${1:+'$1', }'10 min') \g /dev/null
+		SELECT extract(epoch FROM clock_timestamp() - :'t0');
+	SQL
+}
+
+# begin_load OPTION...: pgbench in the background, until end_load.
+begin_load() {
+	pgbench_run -M prepared -c 4 -j 2 -R "$RATE" -T 300 "$@" -P 5 >"$WORK/pgbench.log" 2>&1 &
+	LOAD=$!
+}
+
+# Ends it: LOAD_TPS is how many transactions a second there were.
+end_load() {
+	# its backends' sessions end with it; pgbench itself gets no signal through runuser
+	sql -c "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+		WHERE application_name = 'pgbench'" >/dev/null
+	wait "$LOAD" || true
+	LOAD_TPS=$(awk '/^progress:/ { print $4 }' "$WORK/pgbench.log" | percentile 50)
+}
+
+# latencies OPTION...: milliseconds of each of pgbench's transactions at $RATE a second for
+# $SECONDS_EACH, without what pgbench itself was late.
+latencies() {
+	mkdir -m 777 "$WORK/latency"
+	pgbench_run -M prepared -c 4 -j 2 -R "$RATE" -T "$SECONDS_EACH" "$@" \
+		-l --log-prefix="$WORK/latency/log" >"$WORK/pgbench.log" 2>&1
+	awk '{ print ($3 - $7) / 1000 }' "$WORK"/latency/log.*
+	rm -rf "$WORK/latency"
 }
 
 # CPU time of a process so far, in ms.
