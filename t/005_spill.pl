@@ -157,18 +157,7 @@ is_exact('after a crash amid large transactions');
 # What it is at, and what it takes, is told.
 # ---------------------------------------------------------------------------
 
-my $go = $node->basedir . '/go';
-$node->safe_psql(
-	'postgres', qq{
-	CREATE FUNCTION hold() RETURNS boolean LANGUAGE plpgsql AS \$\$
-	BEGIN
-		WHILE pg_stat_file('$go', true) IS NULL LOOP
-			PERFORM pg_sleep(0.01);
-		END LOOP;
-		RETURN true;
-	END \$\$;
-	ALTER TABLE a_many ADD CHECK (hold()) NOT VALID});
-wait_for_freshet($node);
+my $let_go = hold_sink($node, 'a_many');
 $node->safe_psql('postgres',
 	qq{INSERT INTO src SELECT i, i, i / 4.0, NULL FROM generate_series(10000000, 10000000 + $n) i});
 ok( $node->poll_query_until('postgres',
@@ -182,7 +171,7 @@ is( $node->safe_psql('postgres', qq{
 			batch_age >= batch_phase_age AND batch_phase_age > '0' FROM freshet.worker}),
 	't|t|t|t',
 	'how much, its memory, the log that its slot retains, its age');
-PostgreSQL::Test::Utils::append_to_file($go, '');
+$let_go->();
 wait_for_freshet($node);
 ok( $node->poll_query_until('postgres', q{
 		SELECT (batch_phase, batch_sink, batch_age, batch_phase_age) IS NOT DISTINCT FROM

@@ -197,18 +197,7 @@ is($node->safe_psql('postgres', 'SELECT total FROM many_135'), 135 + 9, 'after a
 
 # verify_sink() takes the next batch that ends at its snapshot; while there is none it
 # says why, and how far the worker is
-my $go = $node->basedir . '/go';
-$node->safe_psql(
-	'postgres', qq{
-	CREATE FUNCTION hold() RETURNS boolean LANGUAGE plpgsql AS \$\$
-	BEGIN
-		WHILE pg_stat_file('$go', true) IS NULL LOOP
-			PERFORM pg_sleep(0.01);
-		END LOOP;
-		RETURN true;
-	END \$\$;
-	ALTER TABLE c_total ADD CHECK (hold()) NOT VALID});
-wait_for_freshet($node);
+my $let_go = hold_sink($node, 'c_total');
 fall_behind();
 kill 'CONT', wait_for_worker($node);
 $node->poll_query_until('postgres',
@@ -235,7 +224,7 @@ my ($ret, $stdout, $stderr) = $node->psql('postgres', q{SELECT freshet.wait('10 
 like($stderr, qr/It has not applied \d+ kB of log yet/, 'so is who waits for the sinks to be fresh');
 
 $verify = start_verifying();
-PostgreSQL::Test::Utils::append_to_file($go, '');
+$let_go->();
 is_deeply([ finish_background($verify) ], [], 'it ends when the worker has caught up');
 like($verify->{err}, $told, '... of which it was told');
 is($verify->{out}, "0|0\n", '... and the sink equals its query');

@@ -31,6 +31,7 @@ our @EXPORT = qw(
   create_sinks
   differing_sinks
   finish_background
+  hold_sink
   kill_worker
   log_says
   new_freshet_node
@@ -373,6 +374,27 @@ sub start_checker
 	push @scripts, "SELECT check_that(($_), \$c\$$_\$c\$);\n" foreach @{ $opt{conditions} // [] };
 	return start_pgbench($node, name => 'checker', clients => 1, jobs => 1, %opt,
 		scripts => \@scripts);
+}
+
+# Whoever writes this sink from now on waits in a function of its table's.  Returns what
+# to call to let them go on.
+sub hold_sink
+{
+	my ($node, $sink) = @_;
+	my $go = $node->basedir . '/go';
+
+	$node->safe_psql(
+		'postgres', qq{
+		CREATE FUNCTION hold() RETURNS boolean LANGUAGE plpgsql AS \$\$
+		BEGIN
+			WHILE pg_stat_file('$go', true) IS NULL LOOP
+				PERFORM pg_sleep(0.01);
+			END LOOP;
+			RETURN true;
+		END \$\$;
+		ALTER TABLE $sink ADD CHECK (hold()) NOT VALID});
+	wait_for_freshet($node);
+	return sub { PostgreSQL::Test::Utils::append_to_file($go, '') };
 }
 
 # How often has a checker that has finished looked?
