@@ -228,23 +228,37 @@ take_wanted(TupleTableSlot *slot, void *arg)
 	row_diff_add(arg, slot);
 }
 
+/* The cheaper way to ask for these keys, and what it costs by the planner. */
+static KeyQuery *
+choose_query(KeyedQuery *run, int nulls, char **sql, double *cost)
+{
+	const KeyRows *rows = &run->rows[nulls];
+	KeyQuery   *joined = kept_query(run, query_cache(run)->joined, nulls);
+	KeyQuery   *lateral = kept_query(run, query_cache(run)->lateral, nulls);
+	char	   *lateral_sql = lateral_text(run, nulls);
+	double		lateral_cost = key_query_cost(lateral, lateral_sql, rows);
+
+	*sql = joined_text(run, nulls);
+	*cost = key_query_cost(joined, *sql, rows);
+	if (*cost <= lateral_cost)
+		return joined;
+	*sql = lateral_sql;
+	*cost = lateral_cost;
+	return lateral;
+}
+
 /* The rows that the definition gives for these keys. */
 static void
 add_wanted(KeyedQuery *run, RowDiff *diff, int nulls)
 {
-	KeyedQueryCache *cache = query_cache(run);
-	const KeyRows *rows = &run->rows[nulls];
-	KeyQuery   *joined = kept_query(run, cache->joined, nulls);
-	KeyQuery   *lateral = kept_query(run, cache->lateral, nulls);
-	char	   *joined_sql = joined_text(run, nulls);
-	char	   *lateral_sql = lateral_text(run, nulls);
 	int			nestlevel = NewGUCNestLevel();
+	KeyQuery   *query;
+	char	   *sql;
+	double		cost;
 
 	process_refuse_policies();
-	if (key_query_cost(joined, joined_sql, rows) <= key_query_cost(lateral, lateral_sql, rows))
-		key_query_run(joined, joined_sql, rows, false, take_wanted, diff);
-	else
-		key_query_run(lateral, lateral_sql, rows, false, take_wanted, diff);
+	query = choose_query(run, nulls, &sql, &cost);
+	key_query_run(query, sql, &run->rows[nulls], false, take_wanted, diff);
 	AtEOXact_GUC(false, nestlevel);
 }
 
@@ -371,20 +385,21 @@ add_key(KeyedQuery *run, TupleTableSlot *slot)
 static bool
 is_dear(KeyedQuery *run, int64 n)
 {
-	KeyedQueryCache *cache = query_cache(run);
 	double		parts = (double) tuplestore_tuple_count(run->found) / n;
-	double		cost = 0;
+	double		sum = 0;
 
 	for (int i = 0; i < npatterns(run); i++)
 	{
-		const KeyRows *rows = &run->rows[i];
+		char	   *sql;
+		double		cost;
 
-		if (rows->count > 0)
-			cost += Min(key_query_cost(kept_query(run, cache->joined, i), joined_text(run, i), rows),
-						key_query_cost(kept_query(run, cache->lateral, i), lateral_text(run, i),
-									   rows));
+		if (run->rows[i].count == 0)
+			continue;
+		(void) choose_query(run, i, &sql, &cost);
+		sum += cost;
 	}
-	return cost * parts > key_query_cost(cache->all->compared, refresh_text(run->sink), NULL);
+	return sum * parts > key_query_cost(query_cache(run)->all->compared, refresh_text(run->sink),
+										NULL);
 }
 
 /* As many as fit, at a time; false if everything should be computed. */
